@@ -1,0 +1,1 @@
+//! PostgreSQL, Kafka and Redis as plain processes on a development machine.

@@ -1,0 +1,1 @@
+//! What every service has in common: start-up, configuration, telemetry, HTTP conventions, drain.

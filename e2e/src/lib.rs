@@ -1,0 +1,1 @@
+//! Black-box tests of a store on a real cluster.

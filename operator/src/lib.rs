@@ -1,0 +1,1 @@
+//! The GreenCommerce operator: reconciles stores, their services, databases and topics.

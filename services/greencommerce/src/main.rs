@@ -1,0 +1,3 @@
+//! Every service in one binary.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! `cargo xtask`: run, test and measure GreenCommerce.
+
+fn main() {}
