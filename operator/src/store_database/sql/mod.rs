@@ -1,0 +1,13 @@
+//! Databases and login roles on a PostgreSQL server.
+//!
+//! `plan` decides which statements bring the server from what it is to what is wanted, `server` talks to it.
+
+mod identifier;
+mod password;
+mod plan;
+mod server;
+
+pub use identifier::{Identifier, InvalidIdentifier};
+pub use password::{NoRandomness, Password};
+pub use plan::{Conflict, Tenancy};
+pub use server::{Login, Outcome, Server, SqlError, ensure, remove};

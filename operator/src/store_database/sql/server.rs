@@ -1,0 +1,270 @@
+//! The conversation with the server: look, plan, run, and look again.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection, PgConnection,
+    postgres::{PgConnectOptions, PgSslMode},
+};
+use tracing::info;
+
+use super::{
+    identifier::Identifier,
+    password::{NoRandomness, Password},
+    plan::{self, Conflict, Database, MAINTENANCE, Observed, Role, Statement, Tenancy, Wanted},
+};
+
+/// How long opening one connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the whole conversation may take.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Looking and changing settle in two rounds; a third is for a server that somebody else changes at the same time.
+const ROUNDS: usize = 3;
+
+/// Error codes of PostgreSQL (appendix A of its manual) that answer whether a password is right.
+mod code {
+    pub(super) const INVALID_PASSWORD: &str = "28P01";
+    pub(super) const DATABASE_MISSING: &str = "3D000";
+    pub(super) const INSUFFICIENT_PRIVILEGE: &str = "42501";
+}
+
+/// Where a server is, and how its administrator logs in.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Whether to speak TLS.
+    pub tls: PgSslMode,
+    /// Name of the administrator: a superuser, or a role with `CREATEDB` and `CREATEROLE`.
+    pub username: String,
+    /// The administrator's password.
+    pub password: Password,
+}
+
+/// A database that must exist, and the password its role must have.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// Name of the database and of its role.
+    pub name: Identifier,
+    /// The password in the role's Secret.
+    pub password: Password,
+}
+
+/// Why the server could not be brought to what is wanted.
+#[derive(Debug, thiserror::Error)]
+pub enum SqlError {
+    /// No connection: the server is away, or does not take this administrator.
+    #[error("cannot connect to the server as its administrator")]
+    Connect(#[source] sqlx::Error),
+    /// The catalogue could not be read.
+    #[error("cannot read the server's catalogue")]
+    Observe(#[source] sqlx::Error),
+    /// Whether a role's password is right could not be found out.
+    #[error("cannot try the password of role {role}")]
+    Probe {
+        /// The role.
+        role: Identifier,
+        /// What happened instead of an answer.
+        source: sqlx::Error,
+    },
+    /// A statement failed.
+    #[error("cannot {statement}")]
+    Run {
+        /// What the statement was to do.
+        statement: String,
+        /// What the server said.
+        source: sqlx::Error,
+    },
+    /// The server did not answer in time.
+    #[error("the server took longer than {} seconds", DEADLINE.as_secs())]
+    Deadline,
+    /// After all statements had run, the server still was not as wanted.
+    #[error("the server is changed by somebody else at the same time")]
+    Unsettled,
+    /// No verifier could be made.
+    #[error("cannot make a password verifier")]
+    Randomness(#[from] NoRandomness),
+}
+
+/// What became of each database, by name.
+pub type Outcome = BTreeMap<Identifier, Result<(), Conflict>>;
+
+/// Makes every wanted database exist, owned by its role and closed to everybody else, and proves that each role can log
+/// in. Runs no statement on a server that already is as wanted.
+pub async fn ensure(server: &Server, tenancy: &Tenancy, logins: &[Login]) -> Result<Outcome, SqlError> {
+    within_deadline(async {
+        let mut connection = connect(server).await?;
+        let outcome = settle(&mut connection, server, tenancy, logins).await;
+        connection.close().await.ok();
+        outcome
+    })
+    .await
+}
+
+/// Drops those of the named databases and roles that are ours.
+pub async fn remove(server: &Server, tenancy: &Tenancy, names: &[Identifier]) -> Result<(), SqlError> {
+    within_deadline(async {
+        let mut connection = connect(server).await?;
+        let observed = observe(&mut connection, names).await?;
+        for statement in plan::removal(names, tenancy, &observed) {
+            run(&mut connection, &statement).await?;
+        }
+        connection.close().await.ok();
+        Ok(())
+    })
+    .await
+}
+
+async fn within_deadline<T>(work: impl Future<Output = Result<T, SqlError>>) -> Result<T, SqlError> {
+    tokio::time::timeout(DEADLINE, work).await.unwrap_or(Err(SqlError::Deadline))
+}
+
+async fn connect(server: &Server) -> Result<PgConnection, SqlError> {
+    open(&options(server).username(&server.username).password(server.password.expose()).database("postgres"))
+        .await
+        .map_err(SqlError::Connect)
+}
+
+fn options(server: &Server) -> PgConnectOptions {
+    PgConnectOptions::new_without_pgpass()
+        .host(&server.host)
+        .port(server.port)
+        .ssl_mode(server.tls)
+        .application_name("greencommerce-operator")
+        .options([("statement_timeout", "30s"), ("lock_timeout", "10s")])
+        // Statements carry verifiers: they are logged here, by what they do.
+        .disable_statement_logging()
+}
+
+async fn open(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    let late = |_| sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::TimedOut));
+    tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await.map_err(late)?
+}
+
+async fn settle(
+    connection: &mut PgConnection,
+    server: &Server,
+    tenancy: &Tenancy,
+    logins: &[Login],
+) -> Result<Outcome, SqlError> {
+    let names: Vec<Identifier> = logins.iter().map(|login| login.name.clone()).collect();
+    for _ in 0..ROUNDS {
+        let mut observed = observe(connection, &names).await?;
+        for login in logins {
+            if let Some(role) = observed.roles.get_mut(login.name.as_str()) {
+                // A stranger's role is not knocked at, and one that may not log in is tried once it may.
+                let knock = plan::is_ours(tenancy, role) && !role.wrong_attributes.contains(&MAY_LOG_IN);
+                role.password_accepted = !knock || accepts(server, login).await?;
+            }
+        }
+        let (outcome, statements) = plan_all(tenancy, logins, &observed)?;
+        if statements.is_empty() {
+            return Ok(outcome);
+        }
+        for statement in &statements {
+            run(connection, statement).await?;
+        }
+    }
+    Err(SqlError::Unsettled)
+}
+
+/// The plans of all databases together; a conflict of one does not stop the others.
+fn plan_all(
+    tenancy: &Tenancy,
+    logins: &[Login],
+    observed: &Observed,
+) -> Result<(Outcome, Vec<Statement>), SqlError> {
+    let mut statements = plan::maintenance(tenancy, observed);
+    let mut outcome = Outcome::new();
+    for login in logins {
+        let wanted = Wanted { name: login.name.clone(), verifier: login.password.verifier()? };
+        let planned = plan::database(&wanted, tenancy, observed).map(|more| statements.extend(more));
+        outcome.insert(login.name.clone(), planned);
+    }
+    Ok((outcome, statements))
+}
+
+async fn observe(connection: &mut PgConnection, names: &[Identifier]) -> Result<Observed, SqlError> {
+    let mut names: Vec<&str> = names.iter().map(Identifier::as_str).collect();
+    let superuser = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user";
+    let admin_is_superuser =
+        sqlx::query_scalar(superuser).fetch_one(&mut *connection).await.map_err(SqlError::Observe)?;
+    let roles = observe_roles(connection, &names).await.map_err(SqlError::Observe)?;
+    names.extend(MAINTENANCE);
+    let databases = observe_databases(connection, &names).await.map_err(SqlError::Observe)?;
+    Ok(Observed { admin_is_superuser, roles, databases })
+}
+
+type RoleRow = (String, Vec<bool>, Option<String>, bool);
+
+async fn observe_roles(connection: &mut PgConnection, names: &[&str]) -> Result<BTreeMap<String, Role>, sqlx::Error> {
+    // Each attribute as "is it wrong", in the order of ATTRIBUTES.
+    let rows: Vec<RoleRow> = sqlx::query_as(
+        "SELECT rolname::text,
+                ARRAY[NOT rolcanlogin, rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls],
+                shobj_description(oid, 'pg_authid'),
+                pg_has_role(current_user, oid, 'USAGE')
+         FROM pg_roles WHERE rolname::text = ANY($1)",
+    )
+    .bind(names)
+    .fetch_all(connection)
+    .await?;
+    let role = |(name, wrong, comment, held_by_admin): RoleRow| {
+        let wrong_attributes =
+            ATTRIBUTES.iter().zip(wrong).filter_map(|(attribute, wrong)| wrong.then_some(*attribute)).collect();
+        (name, Role { wrong_attributes, comment, held_by_admin, password_accepted: false })
+    };
+    Ok(rows.into_iter().map(role).collect())
+}
+
+const MAY_LOG_IN: &str = "LOGIN";
+
+/// What a service's role may be, in the words of `ALTER ROLE`.
+const ATTRIBUTES: [&str; 6] = [MAY_LOG_IN, "NOSUPERUSER", "NOCREATEDB", "NOCREATEROLE", "NOREPLICATION", "NOBYPASSRLS"];
+
+async fn observe_databases(
+    connection: &mut PgConnection,
+    names: &[&str],
+) -> Result<BTreeMap<String, Database>, sqlx::Error> {
+    let rows: Vec<(String, String, bool)> = sqlx::query_as(
+        "SELECT datname::text,
+                pg_get_userbyid(datdba)::text,
+                has_database_privilege('public', oid, 'CONNECT') OR has_database_privilege('public', oid, 'TEMPORARY')
+         FROM pg_database WHERE datname::text = ANY($1)",
+    )
+    .bind(names)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|(name, owner, open_to_public)| (name, Database { owner, open_to_public })).collect())
+}
+
+/// Whether the role logs in with the password of its Secret. A missing database or a missing right to connect comes
+/// after authentication, so both prove that the password is right.
+async fn accepts(server: &Server, login: &Login) -> Result<bool, SqlError> {
+    let name = login.name.as_str();
+    let attempt = open(&options(server).username(name).password(login.password.expose()).database(name)).await;
+    match attempt {
+        Ok(connection) => {
+            connection.close().await.ok();
+            Ok(true)
+        }
+        Err(error) => match error.as_database_error().and_then(|refusal| refusal.code()).as_deref() {
+            Some(code::DATABASE_MISSING | code::INSUFFICIENT_PRIVILEGE) => Ok(true),
+            Some(code::INVALID_PASSWORD) => Ok(false),
+            _ => Err(SqlError::Probe { role: login.name.clone(), source: error }),
+        },
+    }
+}
+
+async fn run(connection: &mut PgConnection, statement: &Statement) -> Result<(), SqlError> {
+    // Several commands sent as one simple query run in one transaction.
+    let sql = statement.sql().join("; ");
+    let failed = |source| SqlError::Run { statement: statement.to_string(), source };
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await.map_err(failed)?;
+    info!(%statement, "changed the database server");
+    Ok(())
+}

@@ -1,0 +1,262 @@
+//! The conversation with the brokers over Kafka's admin protocol: look, plan, ask, and look again.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use rdkafka::{
+    ClientConfig,
+    admin::{
+        AdminClient, AdminOptions, AlterConfig, ConfigSource, NewPartitions, NewTopic, ResourceSpecifier,
+        TopicReplication, TopicResult,
+    },
+    client::DefaultClientContext,
+    config::RDKafkaLogLevel,
+    error::KafkaError,
+    metadata::MetadataTopic,
+    types::RDKafkaErrorCode,
+};
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, sleep},
+};
+use tracing::info;
+
+use super::plan::{self, Action, Desired, Observed, Refusal};
+
+/// How long one request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the brokers may take to show what they have agreed to.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(15);
+
+const SETTLE_POLL: Duration = Duration::from_millis(100);
+
+/// What came of a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The topic afterwards.
+    pub observed: Observed,
+    /// The requests that were made; none when the topic already was as wanted.
+    pub made: Vec<Action>,
+    /// Wishes that no request can give.
+    pub refusals: Vec<Refusal>,
+}
+
+/// Why a topic could not be brought to what is wanted.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// The addresses are not such.
+    #[error("cannot make a client for {bootstrap}")]
+    Client {
+        /// The addresses asked for.
+        bootstrap: String,
+        /// What the client library said.
+        source: KafkaError,
+    },
+    /// No broker answered.
+    #[error("no broker answers at {bootstrap}")]
+    Unreachable {
+        /// The addresses asked.
+        bootstrap: String,
+        /// What the client library said.
+        source: KafkaError,
+    },
+    /// A request got no answer.
+    #[error("the brokers did not {action}")]
+    Request {
+        /// What was asked.
+        action: &'static str,
+        /// What the client library said.
+        source: KafkaError,
+    },
+    /// The brokers said no.
+    #[error("the brokers refuse to {action}")]
+    Refused {
+        /// What was asked.
+        action: &'static str,
+        /// What they said.
+        source: RDKafkaErrorCode,
+    },
+    /// The brokers agreed, but do not show it.
+    #[error("the brokers do not show the topic as agreed after {} seconds", SETTLE_TIMEOUT.as_secs())]
+    Unsettled,
+    /// The process is going down.
+    #[error("the operator is stopping")]
+    Stopping,
+}
+
+impl BrokerError {
+    /// Whether only a change of the resource can help.
+    pub fn is_final(&self) -> bool {
+        use RDKafkaErrorCode::{InvalidConfig, InvalidPartitions, InvalidTopic, PolicyViolation};
+        matches!(
+            self,
+            Self::Client { .. }
+                | Self::Refused { source: InvalidConfig | InvalidPartitions | InvalidTopic | PolicyViolation, .. }
+        )
+    }
+}
+
+/// A connection to the brokers of one Kafka cluster. Made for one reconcile: the client library polls ten times a second
+/// as long as it lives.
+pub struct Brokers {
+    bootstrap: String,
+    // Only empty while it is dropped.
+    admin: Option<AdminClient<DefaultClientContext>>,
+}
+
+impl Brokers {
+    /// Makes a client; it connects with its first request.
+    pub fn new(bootstrap: &str) -> Result<Self, BrokerError> {
+        let admin = ClientConfig::new()
+            .set("bootstrap.servers", bootstrap)
+            .set("client.id", "greencommerce-operator")
+            .set("socket.connection.setup.timeout.ms", "5000")
+            .set("enable.metrics.push", "false")
+            // What fails is returned and logged by whoever asked.
+            .set_log_level(RDKafkaLogLevel::Emerg)
+            .create()
+            .map_err(|source| BrokerError::Client { bootstrap: bootstrap.to_owned(), source })?;
+        Ok(Self { bootstrap: bootstrap.to_owned(), admin: Some(admin) })
+    }
+
+    /// Brings a topic to what is wanted, as far as that is possible without losing data.
+    pub async fn ensure(self, topic: &str, desired: &Desired) -> Result<Outcome, BrokerError> {
+        let (this, mut observed) = self.observe(topic).await?;
+        let plan = plan::plan(desired, observed.as_ref());
+        for action in &plan.actions {
+            this.request(topic, desired, action).await?;
+            info!(topic, %action, "changed the brokers");
+        }
+        let (mut this, deadline) = (this, Instant::now() + SETTLE_TIMEOUT);
+        loop {
+            if let Some(observed) = observed.filter(|seen| plan::plan(desired, Some(seen)).actions.is_empty()) {
+                let refusals = plan::plan(desired, Some(&observed)).refusals;
+                return Ok(Outcome { observed, made: plan.actions, refusals });
+            }
+            if Instant::now() > deadline {
+                return Err(BrokerError::Unsettled);
+            }
+            sleep(SETTLE_POLL).await;
+            (this, observed) = this.observe(topic).await?;
+        }
+    }
+
+    /// Deletes a topic with all its events; one that is gone already is no error.
+    pub async fn delete(self, topic: &str) -> Result<(), BrokerError> {
+        const ACTION: &str = "delete the topic";
+        let answer = self.admin().delete_topics(&[topic], &options()).await;
+        match topic_answer(ACTION, answer) {
+            Err(BrokerError::Refused { source: RDKafkaErrorCode::UnknownTopicOrPartition, .. }) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// The topic as the brokers hold it. All topics are asked for: asking for one by name would make it where brokers
+    /// create topics by themselves.
+    async fn observe(self, topic: &str) -> Result<(Self, Option<Observed>), BrokerError> {
+        let name = topic.to_owned();
+        let (this, shape) = spawn_blocking(move || {
+            let shape = self.admin().inner().fetch_metadata(None, REQUEST_TIMEOUT).map(|metadata| {
+                metadata.topics().iter().find(|topic| topic.name() == name).and_then(shape)
+            });
+            (self, shape)
+        })
+        .await
+        .map_err(|_| BrokerError::Stopping)?;
+        let unreachable = |source| BrokerError::Unreachable { bootstrap: this.bootstrap.clone(), source };
+        let Some((partitions, replicas)) = shape.map_err(unreachable)? else {
+            return Ok((this, None));
+        };
+        let config = this.observe_config(topic).await?;
+        Ok((this, Some(Observed { partitions, replicas, config })))
+    }
+
+    async fn observe_config(&self, topic: &str) -> Result<BTreeMap<String, String>, BrokerError> {
+        const ACTION: &str = "describe the topic's settings";
+        let resources = self
+            .admin()
+            .describe_configs(&[ResourceSpecifier::Topic(topic)], &options())
+            .await
+            .map_err(|source| BrokerError::Request { action: ACTION, source })?;
+        let mut config = BTreeMap::new();
+        for resource in resources {
+            let resource = resource.map_err(|source| BrokerError::Refused { action: ACTION, source })?;
+            let own = resource.entries.into_iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
+            config.extend(own.map(|entry| (entry.name, entry.value.unwrap_or_default())));
+        }
+        Ok(config)
+    }
+
+    async fn request(&self, topic: &str, desired: &Desired, action: &Action) -> Result<(), BrokerError> {
+        match action {
+            Action::Create => self.create(topic, desired).await,
+            Action::AddPartitions { total } => {
+                let total = usize::try_from(*total).unwrap_or(usize::MAX);
+                let answer = self.admin().create_partitions(&[NewPartitions::new(topic, total)], &options()).await;
+                topic_answer("add partitions to the topic", answer)
+            }
+            Action::ReplaceConfig => self.replace_config(topic, desired).await,
+        }
+    }
+
+    async fn create(&self, topic: &str, desired: &Desired) -> Result<(), BrokerError> {
+        let count = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
+        let replication = TopicReplication::Fixed(count(desired.replicas));
+        let mut new = NewTopic::new(topic, count(desired.partitions), replication);
+        for (name, value) in &desired.config {
+            new = new.set(name, value);
+        }
+        let answer = self.admin().create_topics(&[new], &options()).await;
+        match topic_answer("create the topic", answer) {
+            // It came between looking and asking; looking again shows whether it is as wanted.
+            Err(BrokerError::Refused { source: RDKafkaErrorCode::TopicAlreadyExists, .. }) => Ok(()),
+            other => other,
+        }
+    }
+
+    async fn replace_config(&self, topic: &str, desired: &Desired) -> Result<(), BrokerError> {
+        const ACTION: &str = "replace the topic's settings";
+        let alter = desired.config.iter().fold(
+            AlterConfig::new(ResourceSpecifier::Topic(topic)),
+            |alter, (name, value)| alter.set(name, value),
+        );
+        let answers = self.admin().alter_configs(&[alter], &options()).await;
+        let answers = answers.map_err(|source| BrokerError::Request { action: ACTION, source })?;
+        let refused = |(_, source)| BrokerError::Refused { action: ACTION, source };
+        answers.into_iter().try_for_each(|answer| answer.map(drop).map_err(refused))
+    }
+
+    fn admin(&self) -> &AdminClient<DefaultClientContext> {
+        self.admin.as_ref().expect("the client is there until it is dropped")
+    }
+}
+
+impl Drop for Brokers {
+    /// The library joins its threads when a client goes: that must not hold up the runtime's.
+    fn drop(&mut self) {
+        let admin = self.admin.take();
+        if tokio::runtime::Handle::try_current().is_ok() {
+            spawn_blocking(move || drop(admin));
+        }
+    }
+}
+
+/// Partitions and replicas of a topic; `None` while the brokers do not know it.
+fn shape(topic: &MetadataTopic) -> Option<(u32, u32)> {
+    if topic.error().is_some() {
+        return None;
+    }
+    let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+    let replicas = topic.partitions().iter().map(|partition| partition.replicas().len()).min()?;
+    Some((count(topic.partitions().len()), count(replicas)))
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT)).operation_timeout(Some(REQUEST_TIMEOUT))
+}
+
+fn topic_answer(action: &'static str, answer: Result<Vec<TopicResult>, KafkaError>) -> Result<(), BrokerError> {
+    let answers = answer.map_err(|source| BrokerError::Request { action, source })?;
+    let refused = |(_, source)| BrokerError::Refused { action, source };
+    answers.into_iter().try_for_each(|answer| answer.map(drop).map_err(refused))
+}
