@@ -1,1 +1,14 @@
-//! PostgreSQL, Kafka and Redis as plain processes on a development machine.
+//! What a development machine needs to run the shop for real: Debian packages, the Apache Kafka distribution, and
+//! PostgreSQL, Kafka and Redis as plain processes that every test process and `cargo xtask dev` share.
+//!
+//! Nothing here is used in production.
+
+pub mod backing;
+pub mod debian;
+mod hash;
+pub mod kafka;
+pub mod paths;
+mod process;
+pub mod wait;
+
+pub use backing::{Backing, BackingError, Part};
