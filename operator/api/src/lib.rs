@@ -1,1 +1,42 @@
 //! The custom resources of greencommerce.dev, and the names of their conditions and reasons.
+//!
+//! Types only: no I/O, no async runtime, no controller code. What a user may write is decided here, by the schema
+//! and its CEL rules, so that the API server refuses a mistake with a message that says what to do.
+
+#![expect(unreachable_pub, reason = "KubeSchema repeats each type, with its visibility, inside a function")]
+
+mod common;
+mod conditions;
+mod crds;
+mod labels;
+mod quantity;
+mod store;
+mod store_database;
+mod store_service;
+mod store_topic;
+
+pub use common::{
+    Autoscaling, DeletionPolicy, EnvVar, Exposure, ImagePullPolicy, InternalExposure, LocalReference, NodePortExposure,
+    ResourceAmounts, Resources, Storage,
+};
+pub use conditions::{ConditionType, Reason};
+pub use crds::crds;
+pub use labels::{ANNOTATION_APPLIED, ANNOTATION_SECRETS, FINALIZER, MANAGED_BY, label};
+pub use quantity::Quantity;
+pub use store::{
+    Cache, Endpoints, Image, Kafka, LogLevel, ManagedCache, ManagedKafka, Observability, Payments, ServiceName,
+    ServiceSettings, ServiceStatus, Store, StoreSpec, StoreStatus, Upgrade,
+};
+pub use store_database::{
+    DatabaseStatus, DatabaseTarget, ExternalDatabase, ManagedDatabase, NamedDatabase, StoreDatabase, StoreDatabaseSpec,
+    StoreDatabaseStatus,
+};
+pub use store_service::{
+    ConfigMapMount, PortName, ServiceDatabase, ServicePort, StoreService, StoreServiceSpec, StoreServiceStatus,
+};
+pub use store_topic::{StoreTopic, StoreTopicSpec, StoreTopicStatus, TopicConfig};
+
+/// The API group of every kind in this crate.
+pub const GROUP: &str = "greencommerce.dev";
+/// The version of every kind in this crate.
+pub const VERSION: &str = "v1alpha1";

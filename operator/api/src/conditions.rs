@@ -1,0 +1,144 @@
+//! Names of conditions and of the reasons they give.
+
+/// Type of a condition in a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ConditionType {
+    /// Everything the object describes exists, works, and is of the generation observed.
+    Ready,
+    /// The operator is moving the object towards its spec.
+    Progressing,
+    /// Store: the StoreDatabase is ready.
+    DatabaseReady,
+    /// Store: the broker and every StoreTopic are ready.
+    EventsReady,
+    /// Store: the cache is ready.
+    CacheReady,
+    /// Store: every StoreService is ready.
+    ServicesReady,
+    /// Store: the version in the spec is the version that runs.
+    Upgraded,
+    /// The volumes have the size that the spec asks for.
+    StorageReady,
+    /// StoreDatabase: the PostgreSQL server accepts connections.
+    ServerReady,
+}
+
+impl ConditionType {
+    /// The name in a status.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Progressing => "Progressing",
+            Self::DatabaseReady => "DatabaseReady",
+            Self::EventsReady => "EventsReady",
+            Self::CacheReady => "CacheReady",
+            Self::ServicesReady => "ServicesReady",
+            Self::Upgraded => "Upgraded",
+            Self::StorageReady => "StorageReady",
+            Self::ServerReady => "ServerReady",
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Why a condition has its status. The same name is the reason of the event and the label of the metric.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Reason {
+            /// Every reason there is.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The name in a status, an event or a metric.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// All is as described.
+    AllReady,
+    /// Nothing is under way.
+    Settled,
+    /// Children are being created or changed.
+    Reconciling,
+    /// The object is being deleted.
+    Deleting,
+    /// A child does not exist yet, or has not been looked at since it changed.
+    ChildPending,
+    /// A child says that it is not ready.
+    ChildNotReady,
+    /// Pods are starting.
+    PodsStarting,
+    /// Pods are being replaced.
+    RollingOut,
+    /// No node can take a pod.
+    Unschedulable,
+    /// The image of a pod cannot be pulled.
+    ImagePullFailed,
+    /// A container keeps ending.
+    CrashLooping,
+    /// A container cannot be created, for example because a Secret or ConfigMap is missing.
+    ContainerConfigInvalid,
+    /// Pods run but their readiness probe fails.
+    ProbeFailing,
+    /// The API server refuses pods, for example because of a quota or of Pod Security.
+    PodsRefused,
+    /// A Secret that the object names does not exist.
+    SecretMissing,
+    /// A Secret that the object names lacks a key.
+    SecretInvalid,
+    /// A ConfigMap that the object names does not exist.
+    ConfigMapMissing,
+    /// A claim waits for its volume.
+    VolumePending,
+    /// A volume is growing.
+    VolumeResizing,
+    /// The storage class cannot grow volumes.
+    VolumeExpansionUnsupported,
+    /// Waiting for databases, events and cache.
+    WaitingForData,
+    /// Migrations are running.
+    Migrating,
+    /// A migration failed.
+    MigrationFailed,
+    /// A version is being rolled out.
+    Upgrading,
+    /// The version of the spec runs.
+    UpToDate,
+    /// The spec cannot be carried out.
+    SpecInvalid,
+    /// The stored object does not fit its schema.
+    ObjectMalformed,
+    /// The API server refused a write, or could not be reached.
+    ApplyFailed,
+    /// The API server refused a read, or could not be reached.
+    ReadFailed,
+    /// Another object, not made by this operator, has the name of a child.
+    NameTaken,
+    /// The PostgreSQL server cannot be reached.
+    DatabaseUnreachable,
+    /// The PostgreSQL server refused the credentials.
+    DatabaseLoginRefused,
+    /// A statement failed on the PostgreSQL server.
+    DatabaseStatementFailed,
+    /// The superuser's Secret is gone while the volume holds data.
+    CredentialsLost,
+    /// The Kafka brokers cannot be reached.
+    BrokerUnreachable,
+    /// Kafka refused a change of the topic.
+    TopicRefused,
+    /// The spec asks for fewer partitions than the topic has.
+    PartitionsCannotShrink,
+    /// The topic has another replication factor than the spec asks for.
+    ReplicasDiffer,
+}

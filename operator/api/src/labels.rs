@@ -1,0 +1,30 @@
+//! Names of labels, annotations and finalizers that the operator writes.
+
+/// Value of `app.kubernetes.io/managed-by` on every object the operator writes; its watches select it.
+pub const MANAGED_BY: &str = "greencommerce";
+/// Holds an object back until the operator has honoured its deletion policy.
+pub const FINALIZER: &str = "greencommerce.dev/finalizer";
+/// Hash of the fields the operator last applied to the object that carries it.
+pub const ANNOTATION_APPLIED: &str = "greencommerce.dev/applied";
+/// On a pod template: hash of the Secrets its containers read, so that a changed Secret rolls the pods.
+pub const ANNOTATION_SECRETS: &str = "greencommerce.dev/secrets";
+
+/// Label keys.
+pub mod label {
+    /// The service or part, for example `catalog` or `kafka`.
+    pub const NAME: &str = "app.kubernetes.io/name";
+    /// The store.
+    pub const INSTANCE: &str = "app.kubernetes.io/instance";
+    /// The role within the store, for example `service`, `database`, `broker`, `cache`, `migration`.
+    pub const COMPONENT: &str = "app.kubernetes.io/component";
+    /// Always [`super::MANAGED_BY`].
+    pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+    /// The store an object belongs to; pods and claims with it wake the Store controller.
+    pub const STORE: &str = "greencommerce.dev/store";
+    /// The StoreService a pod belongs to; wakes the StoreService controller.
+    pub const SERVICE: &str = "greencommerce.dev/service";
+    /// The StoreDatabase a pod, claim or secret belongs to; wakes the StoreDatabase controller.
+    pub const DATABASE: &str = "greencommerce.dev/database";
+    /// `data` on the pods that hold a store's data: they prefer one another's node.
+    pub const TIER: &str = "greencommerce.dev/tier";
+}

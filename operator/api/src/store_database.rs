@@ -1,0 +1,173 @@
+//! StoreDatabase: a PostgreSQL server, or a place on one, and the databases in it.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{DeletionPolicy, LocalReference, Resources, Storage};
+
+/// The databases of a store, each with a login role of its own.
+#[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "greencommerce.dev",
+    version = "v1alpha1",
+    kind = "StoreDatabase",
+    plural = "storedatabases",
+    shortname = "gcdb",
+    category = "greencommerce",
+    namespaced,
+    status = "StoreDatabaseStatus",
+    derive = "PartialEq",
+    doc = "The databases of a store: a PostgreSQL server run by the operator, or a place on one that exists, with a database, a login role and a Secret per service.",
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason", priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("size(self.metadata.name) <= 40").message("the name must not exceed 40 characters: names of other objects are made from it")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("[has(self.managed), has(self.external)].exists_one(set, set)")
+        .message("set exactly one of managed and external"),
+    validation = Rule::new("has(self.managed) == has(oldSelf.managed)")
+        .message("the mode cannot be changed between managed and external: the data would stay behind; create another store and move the data"),
+)]
+pub struct StoreDatabaseSpec {
+    /// A PostgreSQL server that the operator runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub managed: Option<ManagedDatabase>,
+    /// A PostgreSQL server that exists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external: Option<ExternalDatabase>,
+    /// The databases, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub databases: Vec<NamedDatabase>,
+    /// What happens to the data when this object is deleted.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// Where the databases of a store live: exactly one of the fields is set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(
+    validation = Rule::new("[has(self.managed), has(self.external)].exists_one(set, set)")
+        .message("set exactly one of managed and external"),
+    validation = Rule::new("has(self.managed) == has(oldSelf.managed)")
+        .message("the mode cannot be changed between managed and external: the data would stay behind; create another store and move the data"),
+)]
+pub struct DatabaseTarget {
+    /// A PostgreSQL server that the operator runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub managed: Option<ManagedDatabase>,
+    /// A PostgreSQL server that exists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external: Option<ExternalDatabase>,
+}
+
+impl Default for DatabaseTarget {
+    fn default() -> Self {
+        Self { managed: Some(ManagedDatabase::default()), external: None }
+    }
+}
+
+/// A PostgreSQL server that the operator runs: one pod with one volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ManagedDatabase {
+    /// Major version of PostgreSQL. It cannot be changed: a new major version needs its data converted.
+    #[serde(default = "default_postgres_version")]
+    #[schemars(length(min = 2, max = 2))]
+    #[x_kube(
+        validation = Rule::new("self in ['14', '15', '16', '17', '18']")
+            .message("must be a supported major version of PostgreSQL: 14, 15, 16, 17 or 18"),
+        validation = Rule::new("self == oldSelf")
+            .message("version cannot be changed: dump the data and load it into a store with the other version")
+    )]
+    pub version: String,
+    /// Image with the conventions of the official one; `postgres:<version>` if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub image: Option<String>,
+    /// The volume.
+    #[serde(default)]
+    pub storage: Storage,
+    /// Compute resources of the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+}
+
+impl Default for ManagedDatabase {
+    fn default() -> Self {
+        Self { version: default_postgres_version(), image: None, storage: Storage::default(), resources: None }
+    }
+}
+
+fn default_postgres_version() -> String {
+    "15".to_owned()
+}
+
+/// A PostgreSQL server that exists, with a role that may create databases and roles.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExternalDatabase {
+    /// Host name or address of the server.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$')")
+        .message("must be a host name or an address, without scheme and port"))]
+    pub host: String,
+    /// Port of the server.
+    #[serde(default = "default_postgres_port")]
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: i32,
+    /// Secret with the keys `username` and `password` of a role that may create databases and roles.
+    pub admin_secret_ref: LocalReference,
+}
+
+fn default_postgres_port() -> i32 {
+    5432
+}
+
+/// One database. Its login role has the same name and owns it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+pub struct NamedDatabase {
+    /// Name of the database and of its role.
+    #[schemars(length(min = 1, max = 40))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[a-z][a-z0-9_]*$')")
+            .message("must consist of lower case letters, digits and '_', and start with a letter"),
+        validation = Rule::new("!(self in ['postgres', 'template0', 'template1', 'public', 'none', 'user'] || self.startsWith('pg_'))")
+            .message("is a name that PostgreSQL keeps for itself")
+    )]
+    pub name: String,
+}
+
+/// What is known about the databases.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreDatabaseStatus {
+    /// Generation of the object that this status describes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// State: `Ready`, `ServerReady`, `StorageReady`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// The databases, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub databases: Vec<DatabaseStatus>,
+}
+
+/// What is known about one database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseStatus {
+    /// Name of the database.
+    pub name: String,
+    /// Whether the database, its role and its Secret exist and fit together.
+    pub ready: bool,
+    /// Secret with the keys `uri`, `host`, `port`, `username`, `password` and `database`.
+    pub secret_name: String,
+}

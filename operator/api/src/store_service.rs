@@ -1,0 +1,206 @@
+//! StoreService: one deployed service.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Autoscaling, EnvVar, Exposure, ImagePullPolicy, LocalReference, Resources};
+
+/// One service of a store: an image that runs as a Deployment behind a Service.
+#[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "greencommerce.dev",
+    version = "v1alpha1",
+    kind = "StoreService",
+    plural = "storeservices",
+    shortname = "gcsvc",
+    category = "greencommerce",
+    namespaced,
+    status = "StoreServiceStatus",
+    derive = "PartialEq",
+    doc = "One service of a store: a Deployment with probes and graceful shutdown, a Service, and, where asked for, an autoscaler and a disruption budget.",
+    scale(
+        spec_replicas_path = ".spec.replicas",
+        status_replicas_path = ".status.replicas",
+        label_selector_path = ".status.selector"
+    ),
+    printcolumn(name = "Store", type_ = "string", json_path = ".spec.store"),
+    printcolumn(name = "Version", type_ = "string", json_path = ".status.version"),
+    printcolumn(name = "Pods", type_ = "string", json_path = ".status.pods"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason", priority = 1),
+    printcolumn(name = "Image", type_ = "string", json_path = ".spec.image", priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("!format.dns1035Label().validate(self.metadata.name).hasValue()").message("the name must be a DNS label, as it becomes the name of a Service: lower case letters, digits and '-', starting with a letter, at most 63 characters")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!(has(self.replicas) && has(self.autoscaling))")
+        .message("set replicas or autoscaling, not both: the autoscaler decides the number of pods"),
+    validation = Rule::new("!has(self.exposure.nodePort) || self.ports.exists(port, port.name == 'http')")
+        .message("exposure on a node port needs a port named http"),
+)]
+pub struct StoreServiceSpec {
+    /// Name of the store this service belongs to.
+    #[schemars(length(min = 1, max = 40))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("store cannot be changed: create another StoreService"))]
+    pub store: String,
+    /// Image to run, with its tag.
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = Rule::new("self.matches('^[^\\\\s]+$')").message("must be an image reference without spaces, for example registry.example/shop:1.2.3"))]
+    pub image: String,
+    /// When the image is pulled.
+    #[serde(default)]
+    pub pull_policy: ImagePullPolicy,
+    /// Secrets for a private registry.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub pull_secrets: Vec<LocalReference>,
+    /// Arguments of the image's entrypoint.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub args: Vec<String>,
+    /// Ports the container listens on, by name. `ops` answers the probes: `/startupz`, `/readyz`, `/livez`, and `/metrics`.
+    #[serde(default = "default_ports")]
+    #[schemars(length(min = 1, max = 3))]
+    #[x_kube(
+        merge_strategy = ListMerge::Map(vec!["name".into()]),
+        validation = Rule::new("self.exists(port, port.name == 'ops')").message("a port named ops is needed: it answers the probes")
+    )]
+    pub ports: Vec<ServicePort>,
+    /// Number of pods; 1 if neither this nor autoscaling is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub replicas: Option<i32>,
+    /// Scales the service by CPU use instead of a fixed number of pods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub autoscaling: Option<Autoscaling>,
+    /// Compute resources of the container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// Environment variables of the container.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub env: Vec<EnvVar>,
+    /// The service's database: its address becomes `DATABASE_URL`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<ServiceDatabase>,
+    /// ConfigMaps whose entries the container sees as files. Changes reach running pods without a restart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub config_maps: Vec<ConfigMapMount>,
+    /// How the service is reached from outside the cluster.
+    #[serde(default)]
+    pub exposure: Exposure,
+}
+
+/// Name of a port; it says what is spoken there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PortName {
+    /// The public HTTP API.
+    Http,
+    /// gRPC for other services.
+    Grpc,
+    /// Probes and metrics.
+    Ops,
+}
+
+impl PortName {
+    /// The name as Kubernetes objects carry it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Grpc => "grpc",
+            Self::Ops => "ops",
+        }
+    }
+
+    /// The port the services of a store listen on.
+    #[must_use]
+    pub fn default_port(self) -> i32 {
+        match self {
+            Self::Http => 8080,
+            Self::Grpc => 9090,
+            Self::Ops => 9100,
+        }
+    }
+}
+
+/// A port of the container, and the port of the Service in front of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServicePort {
+    /// What is spoken on the port.
+    pub name: PortName,
+    /// The port's number.
+    #[schemars(range(min = 1024, max = 65535))]
+    pub port: i32,
+}
+
+impl From<PortName> for ServicePort {
+    fn from(name: PortName) -> Self {
+        Self { name, port: name.default_port() }
+    }
+}
+
+fn default_ports() -> Vec<ServicePort> {
+    vec![PortName::Http.into(), PortName::Ops.into()]
+}
+
+/// The database of a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceDatabase {
+    /// Secret whose key `uri` is the address of the database. When its content changes, the pods are replaced.
+    pub secret_ref: LocalReference,
+}
+
+/// A ConfigMap mounted into the container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigMapMount {
+    /// Name of the ConfigMap.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Folder in which its entries appear as files.
+    #[schemars(length(min = 2, max = 512))]
+    #[x_kube(validation = Rule::new("self.startsWith('/') && !self.contains(':') && !self.contains('..')")
+        .message("must be an absolute path without ':' and '..'"))]
+    pub mount_path: String,
+}
+
+/// What is known about a service.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreServiceStatus {
+    /// Generation of the object that this status describes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// State: `Ready`, `Progressing`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// Tag of the image that every pod runs; the last one that did, while pods are being replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Pods that exist.
+    #[serde(default)]
+    pub replicas: i32,
+    /// Pods that are ready.
+    #[serde(default)]
+    pub ready_replicas: i32,
+    /// Pods that should be ready.
+    #[serde(default)]
+    pub desired_replicas: i32,
+    /// Ready and desired pods, for people: `2/2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pods: Option<String>,
+    /// Label selector of the pods, for autoscalers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
+}

@@ -1,0 +1,253 @@
+//! The PostgreSQL server of a managed database: a StatefulSet of one, its Service and its volume.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    api::{
+        apps::v1::{StatefulSet, StatefulSetSpec},
+        core::v1::{
+            Affinity, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, ExecAction, KeyToPath,
+            PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeClaimVolumeSource, PodAffinity,
+            PodAffinityTerm, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, SeccompProfile, SecretVolumeSource,
+            Service, ServicePort, ServiceSpec, TCPSocketAction, Volume, VolumeMount, VolumeResourceRequirements,
+            WeightedPodAffinityTerm,
+        },
+    },
+    apimachinery::pkg::{
+        api::resource::Quantity,
+        apis::meta::v1::{LabelSelector, ObjectMeta},
+        util::intstr::IntOrString,
+    },
+};
+
+use super::labels;
+use crate::store_database::validate::{Managed, Validated};
+
+/// The port PostgreSQL listens on.
+pub const PORT: u16 = 5432;
+
+/// User and group of the official image.
+const UID: i64 = 999;
+
+const DATA: &str = "/var/lib/postgresql/data";
+const SECRETS: &str = "/etc/postgres-superuser";
+
+/// Connections the server takes. Every replica of a service keeps a pool, and a rollout doubles them for a while;
+/// PostgreSQL's own 100 would be too few for three replicas of four services.
+const MAX_CONNECTIONS: &str = "max_connections=200";
+
+pub(super) fn service(of: &Validated) -> Service {
+    Service {
+        metadata: ObjectMeta {
+            name: Some(of.names.server()),
+            namespace: Some(of.namespace.clone()),
+            labels: Some(labels::server(of)),
+            owner_references: Some(vec![of.owner.clone()]),
+            ..ObjectMeta::default()
+        },
+        spec: Some(ServiceSpec {
+            type_: Some("ClusterIP".to_owned()),
+            selector: Some(labels::server_selector(of)),
+            ports: Some(vec![ServicePort {
+                name: Some("postgres".to_owned()),
+                port: i32::from(PORT),
+                target_port: Some(IntOrString::String("postgres".to_owned())),
+                protocol: Some("TCP".to_owned()),
+                ..ServicePort::default()
+            }]),
+            ..ServiceSpec::default()
+        }),
+        ..Service::default()
+    }
+}
+
+/// The volume. Nobody owns it: it outlives its resource unless the finalizer deletes it.
+pub(super) fn volume(of: &Validated, managed: &Managed) -> PersistentVolumeClaim {
+    PersistentVolumeClaim {
+        metadata: ObjectMeta {
+            name: Some(of.names.volume()),
+            namespace: Some(of.namespace.clone()),
+            labels: Some(labels::server(of)),
+            ..ObjectMeta::default()
+        },
+        spec: Some(PersistentVolumeClaimSpec {
+            access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
+            storage_class_name: managed.storage_class.clone(),
+            resources: Some(VolumeResourceRequirements {
+                requests: Some(BTreeMap::from([("storage".to_owned(), managed.claimed.clone())])),
+                ..VolumeResourceRequirements::default()
+            }),
+            ..PersistentVolumeClaimSpec::default()
+        }),
+        ..PersistentVolumeClaim::default()
+    }
+}
+
+pub(super) fn stateful_set(of: &Validated, managed: &Managed) -> StatefulSet {
+    StatefulSet {
+        metadata: ObjectMeta {
+            name: Some(of.names.server()),
+            namespace: Some(of.namespace.clone()),
+            labels: Some(labels::server(of)),
+            owner_references: Some(vec![of.owner.clone()]),
+            ..ObjectMeta::default()
+        },
+        spec: Some(StatefulSetSpec {
+            replicas: Some(1),
+            service_name: Some(of.names.server()),
+            selector: LabelSelector { match_labels: Some(labels::server_selector(of)), ..LabelSelector::default() },
+            revision_history_limit: Some(3),
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta { labels: Some(labels::server(of)), ..ObjectMeta::default() }),
+                spec: Some(pod(of, managed)),
+            },
+            ..StatefulSetSpec::default()
+        }),
+        ..StatefulSet::default()
+    }
+}
+
+fn pod(of: &Validated, managed: &Managed) -> PodSpec {
+    PodSpec {
+        automount_service_account_token: Some(false),
+        enable_service_links: Some(false),
+        termination_grace_period_seconds: Some(60),
+        affinity: Some(near_other_data(of)),
+        security_context: Some(PodSecurityContext {
+            run_as_non_root: Some(true),
+            run_as_user: Some(UID),
+            run_as_group: Some(UID),
+            fs_group: Some(UID),
+            fs_group_change_policy: Some("OnRootMismatch".to_owned()),
+            seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..SeccompProfile::default() }),
+            ..PodSecurityContext::default()
+        }),
+        containers: vec![container(managed)],
+        volumes: Some(vec![
+            Volume {
+                name: "data".to_owned(),
+                persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
+                    claim_name: of.names.volume(),
+                    ..PersistentVolumeClaimVolumeSource::default()
+                }),
+                ..Volume::default()
+            },
+            Volume {
+                name: "superuser".to_owned(),
+                secret: Some(SecretVolumeSource {
+                    secret_name: Some(of.names.superuser_secret()),
+                    default_mode: Some(0o440),
+                    items: Some(vec![KeyToPath {
+                        key: "password".to_owned(),
+                        path: "password".to_owned(),
+                        ..KeyToPath::default()
+                    }]),
+                    ..SecretVolumeSource::default()
+                }),
+                ..Volume::default()
+            },
+            scratch("run", None),
+            scratch("tmp", None),
+            // The container's own /dev/shm has 64 MiB, which a parallel query can use up.
+            scratch("shm", Some("Memory")),
+        ]),
+        ..PodSpec::default()
+    }
+}
+
+fn container(managed: &Managed) -> Container {
+    let mount = |name: &str, path: &str, read_only: Option<bool>| VolumeMount {
+        name: name.to_owned(),
+        mount_path: path.to_owned(),
+        read_only,
+        ..VolumeMount::default()
+    };
+    let variable =
+        |name: &str, value: String| EnvVar { name: name.to_owned(), value: Some(value), ..EnvVar::default() };
+    Container {
+        name: "postgres".to_owned(),
+        image: Some(managed.image.clone()),
+        args: Some(["postgres", "-c", MAX_CONNECTIONS].map(str::to_owned).to_vec()),
+        env: Some(vec![
+            // A folder below the mount point: the volume's own may hold lost+found, which initdb refuses.
+            variable("PGDATA", format!("{DATA}/pgdata")),
+            variable("POSTGRES_USER", super::SUPERUSER.to_owned()),
+            variable("POSTGRES_PASSWORD_FILE", format!("{SECRETS}/password")),
+        ]),
+        ports: Some(vec![ContainerPort {
+            name: Some("postgres".to_owned()),
+            container_port: i32::from(PORT),
+            protocol: Some("TCP".to_owned()),
+            ..ContainerPort::default()
+        }]),
+        resources: Some(managed.resources.clone()),
+        // While the image makes the first database it serves no TCP, so only a server that is complete passes.
+        // Recovery after a crash may replay a gigabyte of log: it gets half an hour.
+        startup_probe: Some(Probe { period_seconds: Some(1), failure_threshold: Some(1800), ..accepts_connections() }),
+        readiness_probe: Some(Probe { period_seconds: Some(10), ..accepts_connections() }),
+        // Not whether it accepts sessions: a server that is full must not be killed for it.
+        liveness_probe: Some(Probe {
+            tcp_socket: Some(TCPSocketAction {
+                port: IntOrString::String("postgres".to_owned()),
+                ..TCPSocketAction::default()
+            }),
+            period_seconds: Some(20),
+            timeout_seconds: Some(5),
+            failure_threshold: Some(6),
+            ..Probe::default()
+        }),
+        security_context: Some(super::restricted()),
+        volume_mounts: Some(vec![
+            mount("data", DATA, None),
+            mount("superuser", SECRETS, Some(true)),
+            mount("run", "/var/run/postgresql", None),
+            mount("tmp", "/tmp", None),
+            mount("shm", "/dev/shm", None),
+        ]),
+        ..Container::default()
+    }
+}
+
+fn accepts_connections() -> Probe {
+    Probe {
+        exec: Some(ExecAction {
+            command: Some(["pg_isready", "--quiet", "--host=127.0.0.1"].map(str::to_owned).to_vec()),
+        }),
+        timeout_seconds: Some(5),
+        ..Probe::default()
+    }
+}
+
+/// Each server of the store's data is alone of its kind, so the fewer nodes hold them, the fewer can take the store
+/// down.
+fn near_other_data(of: &Validated) -> Affinity {
+    Affinity {
+        pod_affinity: Some(PodAffinity {
+            preferred_during_scheduling_ignored_during_execution: Some(vec![WeightedPodAffinityTerm {
+                weight: 100,
+                pod_affinity_term: PodAffinityTerm {
+                    label_selector: Some(LabelSelector {
+                        match_labels: Some(labels::data_tier(of)),
+                        ..LabelSelector::default()
+                    }),
+                    topology_key: "kubernetes.io/hostname".to_owned(),
+                    ..PodAffinityTerm::default()
+                },
+            }]),
+            ..PodAffinity::default()
+        }),
+        ..Affinity::default()
+    }
+}
+
+fn scratch(name: &str, medium: Option<&str>) -> Volume {
+    Volume {
+        name: name.to_owned(),
+        empty_dir: Some(EmptyDirVolumeSource {
+            medium: medium.map(str::to_owned),
+            size_limit: Some(Quantity("256Mi".to_owned())),
+            ..EmptyDirVolumeSource::default()
+        }),
+        ..Volume::default()
+    }
+}
