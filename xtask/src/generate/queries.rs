@@ -1,0 +1,198 @@
+//! What sqlx's macros learn about each query from a real database, kept for builds without one.
+//!
+//! A package with an `sqlx.toml` and a `migrations/` folder takes part. For each, a scratch database on the development
+//! PostgreSQL server gets the migrations; then the package is checked by cargo with the database's URL in the variable that
+//! its `sqlx.toml` names, and the macros write one file per query.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use devenv::{Backing, backing::Postgres};
+use serde::Deserialize;
+
+use super::{Mode, artifacts};
+use crate::{packages, packages::Package, ui::Step, workspace};
+
+/// The package whose migrations every database gets before its own.
+const PLATFORM: &str = "db";
+
+/// Brings `.sqlx/` of every package that has queries, or of those named, up to date.
+pub(super) fn generate(step: &Step, mode: Mode, only: &[String]) -> Result<Vec<PathBuf>> {
+    let all = schemas()?;
+    for name in only {
+        ensure!(all.iter().any(|schema| schema.package == *name), "no package {name} with sqlx.toml and migrations/");
+    }
+    let server = Backing::of_checkout().postgres().context("cannot start PostgreSQL")?;
+    let platform = all.iter().find(|schema| schema.package == PLATFORM);
+    let mut changed = Vec::new();
+    for schema in all.iter().filter(|schema| only.is_empty() || only.contains(&schema.package)) {
+        step.say(&schema.package);
+        let base = platform.filter(|platform| platform.package != schema.package);
+        let url = migrated(&server, base, schema)?;
+        changed.extend(describe(step, mode, schema, &url)?);
+    }
+    Ok(changed)
+}
+
+/// A package with queries of its own.
+struct Schema {
+    package: String,
+    dir: PathBuf,
+    url_variable: String,
+    create_schemas: Vec<String>,
+    migrations: Vec<PathBuf>,
+}
+
+/// The parts of `sqlx.toml` that matter here.
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Config {
+    #[serde(default)]
+    common: Common,
+    #[serde(default)]
+    migrate: Migrate,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Common {
+    database_url_var: Option<String>,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Migrate {
+    #[serde(default)]
+    create_schemas: Vec<String>,
+}
+
+fn schemas() -> Result<Vec<Schema>> {
+    packages::of_workspace()?
+        .into_iter()
+        .filter(|package| package.dir.join("sqlx.toml").is_file() && package.dir.join("migrations").is_dir())
+        .map(schema)
+        .collect()
+}
+
+fn schema(package: Package) -> Result<Schema> {
+    let path = package.dir.join("sqlx.toml");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let config: Config = toml::from_str(&text).with_context(|| format!("cannot understand {}", path.display()))?;
+    let url_variable = config.common.database_url_var;
+    Ok(Schema {
+        migrations: migrations(&package.dir.join("migrations"))?,
+        url_variable: url_variable.with_context(|| format!("{} names no database-url-var", path.display()))?,
+        create_schemas: config.migrate.create_schemas,
+        package: package.name,
+        dir: package.dir,
+    })
+}
+
+/// The files `<version>_<description>.sql`, by version.
+fn migrations(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))? {
+        let entry = entry?;
+        if let Some(version) = version(&entry.file_name().to_string_lossy()) {
+            found.push((version, entry.path()));
+        }
+    }
+    found.sort();
+    Ok(found.into_iter().map(|(_, path)| path).collect())
+}
+
+fn version(file_name: &str) -> Option<i64> {
+    file_name.strip_suffix(".sql")?.split_once('_')?.0.parse().ok()
+}
+
+/// A fresh database with every migration applied; its URL.
+fn migrated(server: &Postgres, base: Option<&Schema>, schema: &Schema) -> Result<String> {
+    let database = format!("sqlx_{}", schema.package);
+    server.recreate_database(&database).with_context(|| format!("cannot make the database {database}"))?;
+    for schema in base.into_iter().chain([schema]) {
+        for name in &schema.create_schemas {
+            server.query(&database, &format!("CREATE SCHEMA IF NOT EXISTS \"{name}\""))?;
+        }
+        for file in &schema.migrations {
+            server.run_file(&database, file).with_context(|| format!("{} failed", file.display()))?;
+        }
+    }
+    Ok(server.url(&database))
+}
+
+/// Lets the macros describe every query of the package. Where the package does not compile, what they could describe is
+/// kept all the same, so that the next build gets further.
+fn describe(step: &Step, mode: Mode, schema: &Schema, url: &str) -> Result<Vec<PathBuf>> {
+    let scratch = workspace::root().join("target/gen/sqlx").join(&schema.package);
+    if scratch.exists() {
+        fs::remove_dir_all(&scratch).with_context(|| format!("cannot remove {}", scratch.display()))?;
+    }
+    fs::create_dir_all(&scratch).with_context(|| format!("cannot create {}", scratch.display()))?;
+    touch(&schema.dir.join("src/lib.rs"))?;
+    let checked = step
+        .command("cargo")
+        .args(["check", "--quiet", "--message-format", "short", "--all-targets", "--package", &schema.package])
+        .directory(&workspace::root())
+        .env(&schema.url_variable, url)
+        .env("SQLX_OFFLINE", "false")
+        .env("SQLX_OFFLINE_DIR", &scratch)
+        .hint(format!("see the whole message with: cargo check --package {}", schema.package))
+        .run();
+    let mut files = artifacts::read(&scratch, is_query)?;
+    let target = schema.dir.join(".sqlx");
+    if checked.is_err() && mode == Mode::Write {
+        let mut kept = artifacts::read(&target, is_query)?;
+        kept.append(&mut files);
+        artifacts::place(&target, &kept, is_query, mode)?;
+    }
+    checked?;
+    artifacts::place(&target, &files, is_query, mode)
+}
+
+/// A macro runs again only when cargo compiles its file again, which a variable alone does not bring about.
+#[expect(clippy::disallowed_methods, reason = "the time of a file, not a decision of the program")]
+fn touch(file: &Path) -> Result<()> {
+    fs::File::options()
+        .append(true)
+        .open(file)
+        .and_then(|open| open.set_modified(std::time::SystemTime::now()))
+        .with_context(|| format!("cannot touch {}", file.display()))
+}
+
+fn is_query(name: &str) -> bool {
+    name.strip_prefix("query-").is_some_and(|rest| rest.strip_suffix(".json").is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrations_are_ordered_by_number_and_not_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["10_prices.sql", "9_products.sql", "0001_first.sql", "README.md", "x_y.sql"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        let names = ["0001_first.sql", "9_products.sql", "10_prices.sql"].map(|name| dir.path().join(name));
+        assert_eq!(migrations(dir.path()).unwrap(), names);
+    }
+
+    #[test]
+    fn only_what_matters_of_the_configuration_is_read() {
+        let text = "[common]\ndatabase-url-var = 'A_URL'\n[migrate]\ntable-name = 'x'\ncreate-schemas = ['p']\n\
+                    [macros.type-overrides]\n'TIMESTAMPTZ' = 'jiff_sqlx::Timestamp'\n";
+        let config: Config = toml::from_str(text).unwrap();
+        assert_eq!(config.common.database_url_var.as_deref(), Some("A_URL"));
+        assert_eq!(config.migrate.create_schemas, ["p"]);
+    }
+
+    #[test]
+    fn only_query_files_are_ours() {
+        assert!(is_query("query-0a1b.json"));
+        assert!(!is_query("query-0a1b.json.swp"));
+        assert!(!is_query("README.md"));
+    }
+}
