@@ -20,7 +20,7 @@ pub struct Observed {
 }
 
 /// The size to write into a claim, and what there is to say about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Claim {
     /// What the claim asks for: never less than it already does.
     pub size: Quantity,

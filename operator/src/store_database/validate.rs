@@ -186,3 +186,33 @@ fn managed_mode(managed: &ManagedDatabase, observed: &storage::Observed, superus
         superuser,
     }
 }
+
+/// What the server gets where the resource says nothing: enough for a small shop, with room for bursts. A resource of
+/// which the spec names a request or a limit gets only those: a default beside them could contradict them.
+fn resources(managed: &ManagedDatabase) -> ResourceRequirements {
+    let given = managed.resources.clone().unwrap_or_default();
+    let (requests, limits) = (given.requests.unwrap_or_default(), given.limits.unwrap_or_default());
+    let cpu = amounts(requests.cpu, limits.cpu, (Some("50m"), None));
+    let memory = amounts(requests.memory, limits.memory, (Some("128Mi"), Some("1Gi")));
+    let named = |cpu: Option<Quantity>, memory: Option<Quantity>| {
+        let entries = [("cpu", cpu), ("memory", memory)];
+        Some(entries.into_iter().filter_map(|(name, amount)| Some((name.to_owned(), amount?))).collect())
+    };
+    ResourceRequirements {
+        requests: named(cpu.0, memory.0),
+        limits: named(cpu.1, memory.1),
+        ..ResourceRequirements::default()
+    }
+}
+
+fn amounts(
+    request: Option<api::Quantity>,
+    limit: Option<api::Quantity>,
+    (default_request, default_limit): (Option<&str>, Option<&str>),
+) -> (Option<Quantity>, Option<Quantity>) {
+    if request.is_none() && limit.is_none() {
+        let quantity = |text: &str| Quantity(text.to_owned());
+        return (default_request.map(quantity), default_limit.map(quantity));
+    }
+    (request.as_ref().map(Quantity::from), limit.as_ref().map(Quantity::from))
+}

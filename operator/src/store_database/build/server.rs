@@ -92,7 +92,7 @@ pub(super) fn stateful_set(of: &Validated, managed: &Managed) -> StatefulSet {
             owner_references: Some(vec![of.owner.clone()]),
             ..ObjectMeta::default()
         },
-        spec: Some(StatefulSetSpec {
+        spec: StatefulSetSpec {
             replicas: Some(1),
             service_name: Some(of.names.server()),
             selector: LabelSelector { match_labels: Some(labels::server_selector(of)), ..LabelSelector::default() },
@@ -102,7 +102,7 @@ pub(super) fn stateful_set(of: &Validated, managed: &Managed) -> StatefulSet {
                 spec: Some(pod(of, managed)),
             },
             ..StatefulSetSpec::default()
-        }),
+        },
         ..StatefulSet::default()
     }
 }

@@ -27,7 +27,7 @@ pub enum Tenancy {
 
 /// A database that must exist, with a login role of the same name that owns it.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub(super) struct Wanted {
     /// Name of the database and of its role.
     pub name: Identifier,
     /// What the role's password must be.
@@ -36,7 +36,7 @@ pub struct Wanted {
 
 /// What the server holds, as far as it concerns the databases wanted.
 #[derive(Clone, Debug, Default)]
-pub struct Observed {
+pub(super) struct Observed {
     /// Whether the administrator may do anything, so that he need not join a role to give it a database.
     pub admin_is_superuser: bool,
     /// Roles by name.
@@ -47,7 +47,7 @@ pub struct Observed {
 
 /// A role as the server holds it.
 #[derive(Clone, Debug)]
-pub struct Role {
+pub(super) struct Role {
     /// Attributes that differ from a plain login role's, as the words that put them right: `LOGIN`, `NOSUPERUSER` …
     pub wrong_attributes: Vec<&'static str>,
     /// The comment on the role.
@@ -60,7 +60,7 @@ pub struct Role {
 
 /// A database as the server holds it.
 #[derive(Clone, Debug)]
-pub struct Database {
+pub(super) struct Database {
     /// Name of the role that owns it.
     pub owner: String,
     /// Whether everybody may connect to it or make temporary tables in it.
@@ -69,7 +69,7 @@ pub struct Database {
 
 /// One change of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Statement {
+pub(super) enum Statement {
     /// Makes a login role, and marks it in the same transaction.
     CreateRole { role: Identifier, verifier: Verifier, mark: Option<String> },
     /// Takes away or gives back attributes.
@@ -107,7 +107,7 @@ pub enum Conflict {
 }
 
 /// The statements still to be run for one database; none when all is as it should be.
-pub fn database(wanted: &Wanted, tenancy: &Tenancy, observed: &Observed) -> Result<Vec<Statement>, Conflict> {
+pub(super) fn database(wanted: &Wanted, tenancy: &Tenancy, observed: &Observed) -> Result<Vec<Statement>, Conflict> {
     let mut statements = Vec::new();
     let seen = observed.databases.get(wanted.name.as_str());
     let role = observed.roles.get(wanted.name.as_str());
@@ -119,7 +119,7 @@ pub fn database(wanted: &Wanted, tenancy: &Tenancy, observed: &Observed) -> Resu
 }
 
 /// The statements that close the server's own databases, on a server that is all ours.
-pub fn maintenance(tenancy: &Tenancy, observed: &Observed) -> Vec<Statement> {
+pub(super) fn maintenance(tenancy: &Tenancy, observed: &Observed) -> Vec<Statement> {
     if matches!(tenancy, Tenancy::Shared { .. }) {
         return Vec::new();
     }
@@ -129,7 +129,7 @@ pub fn maintenance(tenancy: &Tenancy, observed: &Observed) -> Vec<Statement> {
 }
 
 /// The statements that remove what is ours of the named databases, with their roles.
-pub fn removal(names: &[Identifier], tenancy: &Tenancy, observed: &Observed) -> Vec<Statement> {
+pub(super) fn removal(names: &[Identifier], tenancy: &Tenancy, observed: &Observed) -> Vec<Statement> {
     let ours = |name: &&Identifier| observed.roles.get(name.as_str()).is_some_and(|role| is_ours(tenancy, role));
     let drops = |name: &Identifier| {
         let owns = observed.databases.get(name.as_str()).is_some_and(|database| database.owner == name.as_str());
@@ -265,6 +265,7 @@ mod tests {
             ("orders".to_owned(), Database { owner: owner.to_owned(), open_to_public })
         };
         Observed {
+            admin_is_superuser: false,
             roles: role.map(|role| ("orders".to_owned(), role)).into_iter().collect(),
             databases: database.map(entry).into_iter().collect(),
         }

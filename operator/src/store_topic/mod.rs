@@ -1,0 +1,4 @@
+//! StoreTopic: one Kafka topic, kept as described.
+
+pub mod brokers;
+pub mod plan;

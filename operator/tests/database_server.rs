@@ -1,0 +1,182 @@
+//! The statements of the StoreDatabase controller against a real PostgreSQL server.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+
+use devenv::{
+    Backing,
+    backing::{Ports, Postgres},
+};
+use operator::store_database::sql::{Conflict, Identifier, Login, Password, Server, SqlError, Tenancy, ensure, remove};
+use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions, postgres::PgSslMode};
+
+/// A server of the test's own: unlike the shared one it asks for passwords, and its maintenance databases may be closed.
+struct OwnServer {
+    backing: Backing,
+    postgres: Postgres,
+    dir: PathBuf,
+}
+
+impl OwnServer {
+    fn start(name: &str, port: u16) -> Self {
+        let dir = std::env::temp_dir().join(format!("greencommerce-operator-{name}-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
+        let backing = Backing::with_ports(&dir, Ports { postgres: port, ..Ports::default() });
+        let postgres = backing.postgres().unwrap();
+        ask_for_passwords(&postgres);
+        Self { backing, postgres, dir }
+    }
+
+    fn as_superuser(&self) -> Server {
+        self.logged_in_as("postgres", "unused: this role is trusted")
+    }
+
+    fn logged_in_as(&self, username: &str, password: &str) -> Server {
+        Server {
+            host: "127.0.0.1".to_owned(),
+            port: self.postgres.port(),
+            tls: PgSslMode::Prefer,
+            username: username.to_owned(),
+            password: Password::from_secret(password).unwrap(),
+        }
+    }
+
+    fn sql(&self, sql: &str) -> String {
+        self.postgres.query("postgres", sql).unwrap()
+    }
+
+    async fn connect(&self, login: &Login, database: &str) -> Result<PgConnection, sqlx::Error> {
+        PgConnectOptions::new_without_pgpass()
+            .host("127.0.0.1")
+            .port(self.postgres.port())
+            .username(login.name.as_str())
+            .password(login.password.expose())
+            .database(database)
+            .connect()
+            .await
+    }
+}
+
+impl Drop for OwnServer {
+    fn drop(&mut self) {
+        self.backing.stop().unwrap();
+        fs::remove_dir_all(&self.dir).unwrap();
+    }
+}
+
+fn ask_for_passwords(postgres: &Postgres) {
+    let rules = "ARRAY['host all postgres 127.0.0.1/32 trust', 'host all all 127.0.0.1/32 scram-sha-256']";
+    let file = postgres.query("postgres", "SHOW hba_file").unwrap();
+    postgres.query("postgres", &format!("COPY (SELECT unnest({rules})) TO '{file}'")).unwrap();
+    postgres.query("postgres", "SELECT pg_reload_conf()").unwrap();
+}
+
+fn login(name: &str) -> Login {
+    Login { name: Identifier::parse(name).unwrap(), password: Password::generate().unwrap() }
+}
+
+fn shared() -> Tenancy {
+    Tenancy::Shared { mark: "greencommerce.dev StoreDatabase shop/recycled-goods".to_owned() }
+}
+
+fn code(error: &sqlx::Error) -> String {
+    error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_server_of_our_own_each_service_gets_its_database_and_no_other() {
+    let own = OwnServer::start("whole", 25510);
+    let (server, logins) = (own.as_superuser(), [login("auth"), login("orders")]);
+
+    let outcome = ensure(&server, &Tenancy::Whole, &logins).await.unwrap();
+    assert!(outcome.len() == 2 && outcome.values().all(Result::is_ok), "{outcome:?}");
+
+    let mut connection = own.connect(&logins[0], "auth").await.unwrap();
+    sqlx::raw_sql("CREATE TABLE accounts (id int); CREATE EXTENSION pg_trgm").execute(&mut connection).await.unwrap();
+    for foreign in ["orders", "postgres", "template1"] {
+        let refused = own.connect(&logins[0], foreign).await.unwrap_err();
+        assert_eq!(code(&refused), "42501", "auth entered {foreign}");
+    }
+    for forbidden in ["CREATE DATABASE mine", "CREATE ROLE friend"] {
+        let refused = sqlx::raw_sql(sqlx::AssertSqlSafe(forbidden)).execute(&mut connection).await.unwrap_err();
+        assert_eq!(code(&refused), "42501", "auth may {forbidden}");
+    }
+    assert_eq!(own.sql("SELECT count(*) FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member WHERE r.rolname IN ('auth', 'orders', 'postgres') AND m.roleid IN ('auth'::regrole, 'orders'::regrole)"), "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_run_changes_nothing_and_every_drift_is_undone() {
+    let own = OwnServer::start("drift", 25530);
+    let (server, mut auth) = (own.as_superuser(), login("auth"));
+    ensure(&server, &Tenancy::Whole, std::slice::from_ref(&auth)).await.unwrap();
+    let transactions = "SELECT pg_current_xact_id_if_assigned() IS NULL, txid_snapshot_xmax(txid_current_snapshot())";
+    let before = own.sql(transactions);
+    ensure(&server, &Tenancy::Whole, std::slice::from_ref(&auth)).await.unwrap();
+    assert_eq!(own.sql(transactions), before, "a server as wanted was written to");
+
+    own.sql("ALTER ROLE auth NOLOGIN SUPERUSER PASSWORD 'guessed'");
+    own.sql("ALTER DATABASE auth OWNER TO postgres");
+    own.sql("GRANT CONNECT ON DATABASE auth TO PUBLIC");
+    ensure(&server, &Tenancy::Whole, std::slice::from_ref(&auth)).await.unwrap();
+    own.connect(&auth, "auth").await.unwrap();
+    assert_eq!(own.sql("SELECT rolsuper FROM pg_roles WHERE rolname = 'auth'"), "f");
+    assert_eq!(own.sql("SELECT pg_get_userbyid(datdba), has_database_privilege('public', oid, 'CONNECT') FROM pg_database WHERE datname = 'auth'"), "auth|f");
+
+    // The Secret was lost and made again with another password: the role follows the Secret.
+    let old = auth.clone();
+    auth.password = Password::generate().unwrap();
+    ensure(&server, &Tenancy::Whole, std::slice::from_ref(&auth)).await.unwrap();
+    own.connect(&auth, "auth").await.unwrap();
+    assert_eq!(code(&own.connect(&old, "auth").await.unwrap_err()), "28P01");
+    assert!(!own.sql("SELECT rolpassword FROM pg_authid WHERE rolname = 'auth'").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_shared_server_an_administrator_without_superuser_suffices_and_strangers_stay_untouched() {
+    let own = OwnServer::start("shared", 25550);
+    own.sql("CREATE ROLE dba LOGIN CREATEDB CREATEROLE PASSWORD 'admin'; CREATE ROLE orders LOGIN");
+    own.sql("CREATE DATABASE inventory");
+    let server = own.logged_in_as("dba", "admin");
+    let (auth, orders, inventory) = (login("auth"), login("orders"), login("inventory"));
+    let logins = [auth.clone(), orders.clone(), inventory.clone()];
+
+    let outcome = ensure(&server, &shared(), &logins).await.unwrap();
+    assert_eq!(outcome[&auth.name], Ok(()));
+    assert_eq!(outcome[&orders.name], Err(Conflict::Role(orders.name.clone())));
+    let taken = Conflict::Database { name: inventory.name.clone(), owner: "postgres".to_owned() };
+    assert_eq!(outcome[&inventory.name], Err(taken));
+    own.connect(&auth, "auth").await.unwrap();
+    assert_eq!(own.sql("SELECT has_database_privilege('public', 'postgres', 'CONNECT')"), "t");
+
+    let another = Tenancy::Shared { mark: "greencommerce.dev StoreDatabase shop/other".to_owned() };
+    let outcome = ensure(&server, &another, std::slice::from_ref(&auth)).await.unwrap();
+    assert_eq!(outcome[&auth.name], Err(Conflict::Role(auth.name.clone())), "two resources share a role");
+
+    let names = [auth.name.clone(), orders.name.clone(), inventory.name.clone()];
+    let guest = own.connect(&auth, "auth").await.unwrap();
+    remove(&server, &shared(), &names).await.unwrap();
+    drop(guest);
+    assert_eq!(
+        own.sql("SELECT string_agg(datname, ',' ORDER BY datname) FROM pg_database WHERE NOT datistemplate"),
+        "inventory,postgres",
+    );
+    assert_eq!(own.sql("SELECT string_agg(rolname, ',' ORDER BY rolname) FROM pg_roles WHERE rolname !~ '^pg_'"), "dba,orders,postgres");
+    remove(&server, &shared(), &names).await.unwrap();
+
+    let refused = ensure(&own.logged_in_as("dba", "wrong"), &shared(), &logins).await.unwrap_err();
+    assert!(matches!(&refused, SqlError::Connect(error) if code(error) == "28P01"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_an_error_and_not_a_wait() {
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let server = Server {
+        host: "127.0.0.1".to_owned(),
+        port: unused,
+        tls: PgSslMode::Disable,
+        username: "postgres".to_owned(),
+        password: Password::generate().unwrap(),
+    };
+    let away = ensure(&server, &Tenancy::Whole, &[]).await.unwrap_err();
+    assert!(matches!(away, SqlError::Connect(_)), "{away:?}");
+}
