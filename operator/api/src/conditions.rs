@@ -64,6 +64,30 @@ macro_rules! reasons {
     };
 }
 
+impl Reason {
+    /// Whether someone should look into it, as opposed to a state that passes by itself.
+    #[must_use]
+    pub fn is_failure(self) -> bool {
+        !matches!(
+            self,
+            Self::AllReady
+                | Self::Settled
+                | Self::Reconciling
+                | Self::Deleting
+                | Self::ChildPending
+                | Self::ChildNotReady
+                | Self::PodsStarting
+                | Self::RollingOut
+                | Self::VolumePending
+                | Self::VolumeResizing
+                | Self::WaitingForData
+                | Self::Migrating
+                | Self::Upgrading
+                | Self::UpToDate
+        )
+    }
+}
+
 reasons! {
     /// All is as described.
     AllReady,

@@ -10,6 +10,7 @@ mod conditions;
 mod crds;
 mod labels;
 mod quantity;
+mod status;
 mod store;
 mod store_database;
 mod store_service;
@@ -23,6 +24,7 @@ pub use conditions::{ConditionType, Reason};
 pub use crds::crds;
 pub use labels::{ANNOTATION_APPLIED, ANNOTATION_SECRETS, FINALIZER, MANAGED_BY, label};
 pub use quantity::Quantity;
+pub use status::Status;
 pub use store::{
     Cache, Endpoints, Image, Kafka, LogLevel, ManagedCache, ManagedKafka, Observability, Payments, ServiceName,
     ServiceSettings, ServiceStatus, Store, StoreSpec, StoreStatus, Upgrade,

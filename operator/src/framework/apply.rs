@@ -1,0 +1,232 @@
+//! Writing children: only what differs, never what is someone else's.
+
+use api::{ANNOTATION_APPLIED, MANAGED_BY, Reason, label};
+use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::OwnerReference};
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{DeleteParams, Patch, PatchParams, Preconditions, PropagationPolicy},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::{
+    Cached, Context, ReconcileError, Retry, content_hash, context::OPERATOR, difference, metrics, names::describe,
+    namespace,
+};
+
+/// Why a child could not be written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApplyError {
+    /// The API server refused a write or could not be reached.
+    #[error("cannot {verb} {object}")]
+    Write {
+        /// What was tried.
+        verb: &'static str,
+        /// Kind, namespace and name.
+        object: String,
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// The API server refused a read or could not be reached.
+    #[error("cannot read {object}")]
+    Read {
+        /// Kind, namespace and name.
+        object: String,
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// The name of a child belongs to something else.
+    #[error("{object} exists and belongs to {owner}: rename or delete it, or choose another name")]
+    NameTaken {
+        /// Kind, namespace and name.
+        object: String,
+        /// Whose it is.
+        owner: String,
+    },
+}
+
+impl ReconcileError for ApplyError {
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Write { .. } => Reason::ApplyFailed,
+            Self::Read { .. } => Reason::ReadFailed,
+            Self::NameTaken { .. } => Reason::NameTaken,
+        }
+    }
+
+    fn retry(&self) -> Retry {
+        // A name is given back by deleting an object that may bear no label of ours, so no watch would tell.
+        Retry::Backoff
+    }
+}
+
+/// An owner reference that makes `owner` the controller of a child.
+pub(crate) fn owner_reference<K: Resource<DynamicType = ()>>(owner: &K) -> OwnerReference {
+    OwnerReference {
+        api_version: K::api_version(&()).into_owned(),
+        kind: K::kind(&()).into_owned(),
+        name: owner.name_any(),
+        uid: owner.uid().unwrap_or_default(),
+        controller: Some(true),
+        block_owner_deletion: Some(true),
+    }
+}
+
+/// Makes the cluster hold `desired`: writes it if the live object lacks any of it, or still has a field that was
+/// applied before and is no longer wanted. Returns whether it wrote.
+///
+/// `desired` carries its namespace, its labels and, if it has an owner, the owner reference. An object that is being
+/// deleted is left alone: its deletion wakes the owner again.
+pub(crate) async fn apply<K>(context: &Context, mut desired: K) -> Result<bool, ApplyError>
+where
+    K: Cached
+        + Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Serialize
+        + DeserializeOwned
+        + std::fmt::Debug,
+{
+    let object = describe(&desired);
+    let body = stamped(&mut desired);
+    let api: Api<K> = Api::namespaced(context.client.clone(), namespace(&desired));
+    let name = desired.name_any();
+    match context.cache.get::<K>(namespace(&desired), &name) {
+        Some(live) if live.meta().deletion_timestamp.is_some() => return Ok(false),
+        Some(live) => {
+            check_owner(&*live, &desired, &object)?;
+            if difference::holds(&to_value(&*live), &body) {
+                return Ok(false);
+            }
+        }
+        // No watch has seen it. It may lack our label, and then it is not ours to overwrite.
+        None => {
+            let found = api
+                .get_metadata_opt(&name)
+                .await
+                .map_err(|source| ApplyError::Read { object: object.clone(), source: Box::new(source) })?;
+            if let Some(found) = found {
+                check_owner(&found, &desired, &object)?;
+            }
+        }
+    }
+    api.patch(&name, &PatchParams::apply(OPERATOR).force(), &Patch::Apply(&body))
+        .await
+        .map_err(|source| ApplyError::Write { verb: "apply", object: object.clone(), source: Box::new(source) })?;
+    metrics::wrote(&K::kind(&()), "apply");
+    tracing::info!(%object, "applied");
+    Ok(true)
+}
+
+/// Deletes a child that is no longer wanted, if it is there and `owner` controls it. Returns whether it did.
+///
+/// The object that was seen is deleted and no other: a newer one of the same name is left alone.
+pub(crate) async fn delete<K>(context: &Context, seen: &K) -> Result<bool, ApplyError>
+where
+    K: Cached + Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + std::fmt::Debug,
+{
+    if seen.meta().deletion_timestamp.is_some() {
+        return Ok(false);
+    }
+    let object = describe(seen);
+    let api: Api<K> = Api::namespaced(context.client.clone(), namespace(seen));
+    let params = DeleteParams {
+        preconditions: Some(Preconditions { uid: seen.uid(), resource_version: None }),
+        propagation_policy: Some(PropagationPolicy::Background),
+        ..DeleteParams::default()
+    };
+    match api.delete(&seen.name_any(), &params).await {
+        Ok(_) => {
+            metrics::wrote(&K::kind(&()), "delete");
+            tracing::info!(%object, "deleted");
+            Ok(true)
+        }
+        // Gone already, or replaced by another object of that name.
+        Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(false),
+        Err(source) => Err(ApplyError::Write { verb: "delete", object, source: Box::new(source) }),
+    }
+}
+
+/// The JSON to apply. It carries the hash of itself, so that a field which is no longer wanted shows as a difference.
+fn stamped<K: Resource<DynamicType = ()> + Serialize>(desired: &mut K) -> Value {
+    let plain = to_value(desired);
+    let hash = content_hash([plain.to_string().as_bytes()]);
+    desired.annotations_mut().insert(ANNOTATION_APPLIED.to_owned(), hash);
+    to_value(desired)
+}
+
+fn to_value<K: Serialize>(object: &K) -> Value {
+    serde_json::to_value(object).expect("Kubernetes objects have string keys and no failing serializer")
+}
+
+/// Refuses to touch an object that something else made or controls.
+fn check_owner<L: Resource, K: Resource>(live: &L, desired: &K, object: &str) -> Result<(), ApplyError> {
+    let taken = |owner: String| Err(ApplyError::NameTaken { object: object.to_owned(), owner });
+    if live.labels().get(label::MANAGED_BY).map(String::as_str) != Some(MANAGED_BY) {
+        return taken("something that this operator did not make".to_owned());
+    }
+    if let Some(store) = live.labels().get(label::STORE)
+        && desired.labels().get(label::STORE) != Some(store)
+    {
+        return taken(format!("the store {store}"));
+    }
+    let wanted = desired.owner_references().iter().find(|owner| owner.controller == Some(true));
+    match live.owner_references().iter().find(|owner| owner.controller == Some(true)) {
+        Some(held) if wanted.is_some_and(|wanted| wanted.uid != held.uid) => {
+            taken(format!("{} {} with the uid {}", held.kind, held.name, held.uid))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::api::ObjectMeta;
+
+    use super::*;
+    use crate::framework::{labels, standard_labels};
+
+    fn config_map(labels: std::collections::BTreeMap<String, String>, owner: Option<&str>) -> ConfigMap {
+        ConfigMap {
+            metadata: ObjectMeta {
+                name: Some("routes".to_owned()),
+                labels: Some(labels),
+                owner_references: owner.map(|uid| {
+                    vec![OwnerReference { uid: uid.to_owned(), controller: Some(true), ..OwnerReference::default() }]
+                }),
+                ..ObjectMeta::default()
+            },
+            ..ConfigMap::default()
+        }
+    }
+
+    #[test]
+    fn a_child_of_the_same_owner_may_be_written() {
+        let ours = config_map(standard_labels("green", "gateway", "service"), Some("1"));
+        assert!(check_owner(&ours, &ours, "routes").is_ok());
+        let orphan = config_map(standard_labels("green", "gateway", "service"), None);
+        assert!(check_owner(&orphan, &ours, "routes").is_ok());
+    }
+
+    #[test]
+    fn objects_of_others_are_refused() {
+        let ours = config_map(standard_labels("green", "gateway", "service"), Some("1"));
+        for (live, owner) in [
+            (config_map(labels([]), None), "something that this operator did not make"),
+            (config_map(standard_labels("blue", "gateway", "service"), None), "the store blue"),
+            (config_map(standard_labels("green", "gateway", "service"), Some("2")), "uid 2"),
+        ] {
+            let error = check_owner(&live, &ours, "routes").unwrap_err();
+            assert!(error.to_string().contains(owner), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_stamp_changes_when_a_field_goes_away_and_not_otherwise() {
+        let mut one = config_map(labels([("a", "1"), ("b", "2")]), None);
+        let mut same = one.clone();
+        let mut fewer = config_map(labels([("a", "1")]), None);
+        assert_eq!(stamped(&mut one), stamped(&mut same));
+        stamped(&mut fewer);
+        assert_ne!(one.annotations()[ANNOTATION_APPLIED], fewer.annotations()[ANNOTATION_APPLIED]);
+    }
+}

@@ -1,0 +1,102 @@
+//! What the watches have seen: one store per kind, shared by all controllers.
+
+use std::sync::Arc;
+
+use api::{Store, StoreDatabase, StoreService, StoreTopic};
+use k8s_openapi::api::{
+    apps::v1::{Deployment, StatefulSet},
+    autoscaling::v2::HorizontalPodAutoscaler,
+    batch::v1::Job,
+    core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount},
+    policy::v1::PodDisruptionBudget,
+};
+use kube::{
+    Resource,
+    runtime::reflector::{
+        self,
+        store::{Writer, WriterDropped},
+    },
+};
+
+use super::key;
+
+/// A kind that is watched.
+pub(crate) trait Cached: Resource<DynamicType = ()> + Clone + Send + Sync + Sized + 'static {
+    /// The kind's store.
+    fn reader(cache: &Cache) -> &reflector::Store<Self>;
+}
+
+macro_rules! cache {
+    ($($field:ident: $kind:ty,)*) => {
+        /// Everything the operator knows about the cluster without asking.
+        pub(crate) struct Cache {
+            $(pub(crate) $field: reflector::Store<$kind>,)*
+        }
+
+        /// The writing ends of a [`Cache`].
+        pub(super) struct Writers {
+            $(pub(super) $field: Writer<$kind>,)*
+        }
+
+        impl Cache {
+            /// An empty cache and what fills it.
+            pub(super) fn new() -> (Self, Writers) {
+                let writers = Writers { $($field: Writer::default(),)* };
+                let cache = Self { $($field: writers.$field.as_reader(),)* };
+                (cache, writers)
+            }
+
+            /// Returns once every kind has been listed.
+            pub(crate) async fn wait_until_complete(&self) -> Result<(), WriterDropped> {
+                $(self.$field.wait_until_ready().await?;)*
+                Ok(())
+            }
+        }
+
+        $(impl Cached for $kind {
+            fn reader(cache: &Cache) -> &reflector::Store<Self> {
+                &cache.$field
+            }
+        })*
+    };
+}
+
+cache! {
+    stores: Store,
+    store_services: StoreService,
+    store_databases: StoreDatabase,
+    store_topics: StoreTopic,
+    deployments: Deployment,
+    stateful_sets: StatefulSet,
+    services: Service,
+    service_accounts: ServiceAccount,
+    config_maps: ConfigMap,
+    secrets: Secret,
+    claims: PersistentVolumeClaim,
+    jobs: Job,
+    autoscalers: HorizontalPodAutoscaler,
+    disruption_budgets: PodDisruptionBudget,
+    pods: Pod,
+}
+
+impl Cache {
+    /// The object of that name, if a watch has seen it.
+    pub(crate) fn get<K: Cached>(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
+        K::reader(self).get(&key(namespace, name))
+    }
+
+    /// The objects of a namespace that bear a label, in the order of their names.
+    pub(crate) fn labelled<K: Cached>(&self, namespace: &str, label: &str, value: &str) -> Vec<Arc<K>> {
+        let mut found: Vec<Arc<K>> = K::reader(self)
+            .state()
+            .into_iter()
+            .filter(|object| {
+                let meta = object.meta();
+                meta.namespace.as_deref() == Some(namespace)
+                    && meta.labels.as_ref().and_then(|labels| labels.get(label)).is_some_and(|held| held == value)
+            })
+            .collect();
+        found.sort_by(|one, other| one.meta().name.cmp(&other.meta().name));
+        found
+    }
+}

@@ -1,0 +1,30 @@
+//! What a reconciliation may use.
+
+use std::sync::Arc;
+
+use kube::Client;
+
+use super::{Cache, Clock, events::Events};
+
+/// The operator's name as a field manager, an event reporter and a user agent.
+pub(crate) const OPERATOR: &str = "greencommerce-operator";
+
+/// Handles to the cluster, shared by all controllers.
+#[derive(Clone)]
+pub(crate) struct Context {
+    /// Writes, and the few reads that no watch covers.
+    pub(crate) client: Client,
+    /// What the watches have seen.
+    pub(crate) cache: Arc<Cache>,
+    /// Tells users what happened.
+    pub(crate) events: Events,
+    /// Time for `lastTransitionTime`.
+    pub(crate) clock: Clock,
+}
+
+impl Context {
+    pub(crate) fn new(client: Client, cache: Arc<Cache>) -> Self {
+        let events = Events::new(client.clone());
+        Self { client, cache, events, clock: Clock::system() }
+    }
+}

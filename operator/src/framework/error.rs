@@ -1,0 +1,69 @@
+//! What a failed reconciliation says about itself.
+
+use std::{error::Error, fmt::Write as _, time::Duration};
+
+use api::Reason;
+
+/// An error of one step of a reconciliation.
+///
+/// The reason is what the condition, the event and the metric carry.
+pub(crate) trait ReconcileError: Error + Send + Sync + 'static {
+    /// The reason that users see.
+    fn reason(&self) -> Reason;
+
+    /// Whether trying again can help.
+    fn retry(&self) -> Retry;
+}
+
+/// When to try again after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retry {
+    /// Sooner at first, later if it keeps failing.
+    Backoff,
+    /// After this time.
+    After(Duration),
+    /// When the object, or one it depends on, changes.
+    OnChange,
+}
+
+/// An error and its causes on one line, each printed once.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(current) = next {
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        if let Some(kube::Error::Api(status)) = current.downcast_ref::<kube::Error>() {
+            text.push_str(&status.message);
+            break;
+        }
+        let level = current.to_string();
+        // kube prints its causes itself; what has been said is not said again.
+        if text.contains(&level) {
+            text.truncate(text.len() - 2);
+        } else {
+            write!(text, "{level}").expect("writing to a string cannot fail");
+        }
+        next = current.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::chain;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot write the Deployment")]
+    struct Outer(#[source] Inner);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("connection refused")]
+    struct Inner;
+
+    #[test]
+    fn a_chain_names_every_cause_once() {
+        assert_eq!(chain(&Outer(Inner)), "cannot write the Deployment: connection refused");
+    }
+}

@@ -1,0 +1,87 @@
+//! Holding an object back until its deletion policy has been honoured.
+
+use api::{FINALIZER, Reason};
+use k8s_openapi::NamespaceResourceScope;
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{Patch, PatchParams},
+};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::{Context, ReconcileError, Retry, metrics, names::describe, namespace};
+
+/// The finalizers of an object could not be changed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot change the finalizers of {object}")]
+pub(crate) struct FinalizerError {
+    object: String,
+    #[source]
+    source: Box<kube::Error>,
+}
+
+impl ReconcileError for FinalizerError {
+    fn reason(&self) -> Reason {
+        Reason::ApplyFailed
+    }
+
+    fn retry(&self) -> Retry {
+        Retry::Backoff
+    }
+}
+
+/// Whether the object carries our finalizer.
+pub(crate) fn has<K: Resource>(object: &K) -> bool {
+    object.finalizers().iter().any(|held| held == FINALIZER)
+}
+
+/// Adds our finalizer unless it is there.
+pub(crate) async fn add<K>(context: &Context, object: &K) -> Result<(), FinalizerError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
+{
+    if has(object) {
+        return Ok(());
+    }
+    let mut wanted = object.finalizers().to_vec();
+    wanted.push(FINALIZER.to_owned());
+    replace(context, object, &wanted).await
+}
+
+/// Removes our finalizer if it is there; the API server then completes the deletion.
+pub(crate) async fn remove<K>(context: &Context, object: &K) -> Result<(), FinalizerError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
+{
+    if !has(object) {
+        return Ok(());
+    }
+    let wanted: Vec<String> = object.finalizers().iter().filter(|held| *held != FINALIZER).cloned().collect();
+    match replace(context, object, &wanted).await {
+        // The object is gone: nothing holds it back.
+        Err(FinalizerError { source, .. }) if is_not_found(&source) => Ok(()),
+        result => result,
+    }
+}
+
+/// Replaces the list of finalizers of exactly the version of the object that was seen, so that nobody's are lost.
+async fn replace<K>(context: &Context, object: &K, wanted: &[String]) -> Result<(), FinalizerError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
+{
+    let api: Api<K> = Api::namespaced(context.client.clone(), namespace(object));
+    let patch = json!({"metadata": {
+        "uid": object.uid(),
+        "resourceVersion": object.resource_version(),
+        "finalizers": wanted,
+    }});
+    api.patch_metadata(&object.name_any(), &PatchParams::default(), &Patch::Merge(&patch))
+        .await
+        .map_err(|source| FinalizerError { object: describe(object), source: Box::new(source) })?;
+    metrics::wrote(&K::kind(&()), "finalize");
+    Ok(())
+}
+
+fn is_not_found(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
+}

@@ -1,0 +1,40 @@
+//! What every controller shares: the cache, comparing and writing, statuses, finalizers, back-off, the run loop.
+//!
+//! A controller implements [`Reconciler`]; [`run`] keeps it going. Reads come from the [`Cache`], which the API
+//! server's watches keep current, so a reconciliation that finds everything in place makes no call at all.
+
+mod apply;
+mod backoff;
+mod cache;
+mod clock;
+mod context;
+mod difference;
+mod error;
+mod events;
+mod finalizer;
+mod hash;
+mod metrics;
+mod names;
+mod ops;
+mod pods;
+mod run;
+mod status;
+mod telemetry;
+mod wake;
+mod watch;
+
+pub(crate) use apply::{ApplyError, apply, delete, owner_reference};
+pub(crate) use cache::{Cache, Cached};
+pub(crate) use clock::Clock;
+pub(crate) use context::Context;
+pub(crate) use error::{ReconcileError, Retry, chain};
+pub(crate) use finalizer::{FinalizerError, add as add_finalizer, has as has_finalizer, remove as remove_finalizer};
+pub(crate) use hash::content_hash;
+pub(crate) use metrics::install as install_metrics;
+pub(crate) use names::{key, labels, namespace, standard_labels};
+pub(crate) use ops::serve as serve_ops;
+pub(crate) use pods::{PodTrouble, trouble_of};
+pub(crate) use run::{Reconciler, run};
+pub(crate) use status::{Finding, StatusError, write_status};
+pub(crate) use telemetry::{LogFormat, init as init_telemetry};
+pub(crate) use wake::{Queues, Receivers, Wake};

@@ -1,0 +1,142 @@
+//! The loop that keeps a controller going.
+
+use std::{fmt::Debug, future::Future, hash::Hash, sync::Arc};
+
+use api::{ConditionType, Status};
+use futures::StreamExt as _;
+use k8s_openapi::NamespaceResourceScope;
+use kube::{
+    Resource,
+    core::object::HasStatus,
+    runtime::{
+        controller::{self, Action},
+        reflector::ObjectRef,
+    },
+};
+use serde::de::DeserializeOwned;
+use tokio::{sync::mpsc::UnboundedReceiver, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Cached, Context, Finding, ReconcileError, Retry, backoff::Backoff, chain, metrics, names::describe, write_status,
+};
+
+/// Objects of one kind that are reconciled at the same time.
+const CONCURRENCY: u16 = 8;
+
+/// A controller: what it takes to make the cluster hold what one object describes.
+pub(crate) trait Reconciler: Send + Sync + 'static {
+    /// The kind.
+    type Object: Cached
+        + Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + HasStatus<Status: Status>
+        + DeserializeOwned
+        + Debug;
+    /// What can go wrong.
+    type Error: ReconcileError;
+
+    /// Name of the controller in logs and metrics.
+    const NAME: &'static str;
+
+    /// Brings the cluster closer to what `object` describes and reports how far that is.
+    ///
+    /// It is called after any change and must not depend on which; what it did before counts as done only if the
+    /// cache shows it.
+    fn reconcile(
+        &self,
+        context: &Context,
+        object: Arc<Self::Object>,
+    ) -> impl Future<Output = Result<Action, Self::Error>> + Send;
+}
+
+/// Reconciles every object that comes through `queue` until `stop`; reconciliations under way are finished.
+pub(crate) async fn run<R: Reconciler>(
+    reconciler: R,
+    context: Context,
+    queue: UnboundedReceiver<ObjectRef<R::Object>>,
+    stop: CancellationToken,
+) {
+    tokio::select! {
+        () = stop.cancelled() => return,
+        complete = context.cache.wait_until_complete() => if complete.is_err() { return },
+    }
+    tracing::info!(controller = R::NAME, "started");
+    let store = R::Object::reader(&context.cache).clone();
+    let worker = Arc::new(Worker { reconciler, context, backoff: Backoff::new() });
+    let queue = futures::stream::unfold(queue, |mut queue| async {
+        queue.recv().await.map(|object| (Ok::<_, std::convert::Infallible>(object), queue))
+    })
+    .take_until(stop.cancelled_owned());
+    let config = controller::Config::default().concurrency(CONCURRENCY);
+    let reconcile = |object: Arc<R::Object>, worker: Arc<Worker<R>>| Box::pin(async move { worker.work(object).await });
+    let never = |_: Arc<R::Object>, error: &std::convert::Infallible, _: Arc<Worker<R>>| match *error {};
+    controller::applier(reconcile, never, worker.clone(), store, Box::pin(queue), config)
+        .for_each(|result| {
+            if let Err(controller::Error::ObjectNotFound(object)) = &result {
+                let gone = ObjectRef::new(&object.name).within(object.namespace.as_deref().unwrap_or_default());
+                worker.backoff.succeeded(&gone);
+            }
+            std::future::ready(())
+        })
+        .await;
+}
+
+struct Worker<R: Reconciler> {
+    reconciler: R,
+    context: Context,
+    backoff: Backoff<ObjectRef<R::Object>>,
+}
+
+impl<R: Reconciler> Worker<R>
+where
+    ObjectRef<R::Object>: Eq + Hash,
+{
+    /// One reconciliation, measured; a failure is reported in the status and decides when the next one comes.
+    async fn work(&self, object: Arc<R::Object>) -> Result<Action, std::convert::Infallible> {
+        let started = Instant::now();
+        let key = ObjectRef::from_obj(&*object);
+        let result = self.reconciler.reconcile(&self.context, object.clone()).await;
+        let failure = result.as_ref().err().map(ReconcileError::reason);
+        metrics::reconciled(R::NAME, started.elapsed(), failure);
+        Ok(match result {
+            Ok(action) => {
+                self.backoff.succeeded(&key);
+                action
+            }
+            Err(error) => {
+                self.report(&object, &error).await;
+                self.next(key, error.retry())
+            }
+        })
+    }
+
+    fn next(&self, key: ObjectRef<R::Object>, retry: Retry) -> Action {
+        match retry {
+            Retry::Backoff => Action::requeue(self.backoff.failed(key)),
+            Retry::After(wait) => Action::requeue(wait),
+            Retry::OnChange => Action::await_change(),
+        }
+    }
+
+    /// The status keeps what it said and adds that the object is not ready, and why.
+    async fn report(&self, object: &R::Object, error: &R::Error) {
+        let message = chain(error);
+        tracing::warn!(
+            controller = R::NAME,
+            object = describe(object),
+            reason = error.reason().as_str(),
+            error = message,
+            "reconciliation failed"
+        );
+        let status = object.status().cloned().unwrap_or_default();
+        let findings = vec![Finding::no(ConditionType::Ready, error.reason(), message)];
+        if let Err(error) = write_status(&self.context, object, status, findings).await {
+            tracing::warn!(
+                controller = R::NAME,
+                object = describe(object),
+                error = chain(&error),
+                "cannot report a failure"
+            );
+        }
+    }
+}

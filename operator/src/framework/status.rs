@@ -1,0 +1,204 @@
+//! Statuses that never lie and are written only when they change.
+
+use std::fmt::Debug;
+
+use api::{ConditionType, Reason, Status};
+use jiff::Timestamp;
+use k8s_openapi::{
+    NamespaceResourceScope,
+    apimachinery::pkg::apis::meta::v1::{Condition, Time},
+};
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{Patch, PatchParams},
+    core::object::HasStatus,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
+
+use super::{Context, ReconcileError, Retry, context::OPERATOR, metrics, names::describe, namespace};
+
+/// Messages are cut at this length; the API allows 32768 bytes.
+const LONGEST_MESSAGE: usize = 2000;
+
+/// What a controller found out about one aspect of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Finding {
+    pub(crate) condition: ConditionType,
+    /// `None`: it cannot be told.
+    pub(crate) holds: Option<bool>,
+    pub(crate) reason: Reason,
+    /// For people: what is the matter, with which child, and what to do.
+    pub(crate) message: String,
+}
+
+impl Finding {
+    pub(crate) fn yes(condition: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
+        Self { condition, holds: Some(true), reason, message: message.into() }
+    }
+
+    pub(crate) fn no(condition: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
+        Self { condition, holds: Some(false), reason, message: message.into() }
+    }
+
+    pub(crate) fn unknown(condition: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
+        Self { condition, holds: None, reason, message: message.into() }
+    }
+
+    fn into_condition(self, generation: Option<i64>, now: Timestamp, before: &[Condition]) -> Condition {
+        let status = match self.holds {
+            Some(true) => "True",
+            Some(false) => "False",
+            None => "Unknown",
+        };
+        let since = before
+            .iter()
+            .find(|old| old.type_ == self.condition.as_str() && old.status == status)
+            .map_or(Time(now), |old| old.last_transition_time.clone());
+        Condition {
+            type_: self.condition.as_str().to_owned(),
+            status: status.to_owned(),
+            reason: self.reason.as_str().to_owned(),
+            message: self.message.chars().take(LONGEST_MESSAGE).collect(),
+            observed_generation: generation,
+            last_transition_time: since,
+        }
+    }
+}
+
+/// A status could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the status of {object}")]
+pub(crate) struct StatusError {
+    object: String,
+    #[source]
+    source: Box<kube::Error>,
+}
+
+impl ReconcileError for StatusError {
+    fn reason(&self) -> Reason {
+        Reason::ApplyFailed
+    }
+
+    fn retry(&self) -> Retry {
+        Retry::Backoff
+    }
+}
+
+/// Gives the object the status `status` with conditions from `findings`, if that differs from what it has, and
+/// publishes an event for each headline condition that changed. Conditions without a finding stay as they were.
+pub(crate) async fn write_status<K>(
+    context: &Context,
+    object: &K,
+    mut status: K::Status,
+    findings: Vec<Finding>,
+) -> Result<(), StatusError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + HasStatus + Clone + DeserializeOwned + Debug,
+    K::Status: Status,
+{
+    let before = object.status().cloned().unwrap_or_default();
+    let headlines = headlines(&findings, before.conditions());
+    complete(&mut status, findings, object.meta().generation, context.clock.now(), before.conditions());
+    if status == before {
+        return Ok(());
+    }
+    let result = patch(context, object, &status).await;
+    match result {
+        // The object is gone, and with it the need for a status.
+        Err(kube::Error::Api(answer)) if answer.code == 404 => return Ok(()),
+        Err(source) => return Err(StatusError { object: describe(object), source: Box::new(source) }),
+        Ok(()) => metrics::wrote(&K::kind(&()), "status"),
+    }
+    for (reason, message) in headlines {
+        context.events.publish(object, reason, &message).await;
+    }
+    Ok(())
+}
+
+/// Puts the conditions and the observed generation into a status.
+fn complete<S: Status>(
+    status: &mut S,
+    findings: Vec<Finding>,
+    generation: Option<i64>,
+    now: Timestamp,
+    before: &[Condition],
+) {
+    let found: Vec<Condition> =
+        findings.into_iter().map(|finding| finding.into_condition(generation, now, before)).collect();
+    let kept = before.iter().filter(|old| found.iter().all(|new| new.type_ != old.type_)).cloned();
+    let mut conditions: Vec<Condition> = kept.chain(found.iter().cloned()).collect();
+    conditions.sort_by(|one, other| (one.type_ != "Ready", &one.type_).cmp(&(other.type_ != "Ready", &other.type_)));
+    status.set_conditions(conditions);
+    status.set_observed_generation(generation);
+}
+
+/// The changes worth an event: of readiness and of the version that runs.
+fn headlines(findings: &[Finding], before: &[Condition]) -> Vec<(Reason, String)> {
+    findings
+        .iter()
+        .filter(|finding| matches!(finding.condition, ConditionType::Ready | ConditionType::Upgraded))
+        .filter(|finding| {
+            let old = before.iter().find(|old| old.type_ == finding.condition.as_str());
+            old.is_none_or(|old| old.reason != finding.reason.as_str())
+        })
+        .map(|finding| (finding.reason, finding.message.clone()))
+        .collect()
+}
+
+async fn patch<K>(context: &Context, object: &K, status: &K::Status) -> Result<(), kube::Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + HasStatus + Clone + DeserializeOwned + Debug,
+    K::Status: Serialize,
+{
+    let api: Api<K> = Api::namespaced(context.client.clone(), namespace(object));
+    let body = json!({
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
+        "metadata": {"name": object.name_any(), "uid": object.uid()},
+        "status": status,
+    });
+    api.patch_status(&object.name_any(), &PatchParams::apply(OPERATOR).force(), &Patch::Apply(&body)).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use api::StoreTopicStatus;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn ready(reason: Reason) -> Vec<Finding> {
+        vec![Finding::no(ConditionType::Ready, reason, "message")]
+    }
+
+    #[test]
+    fn the_transition_time_changes_only_with_the_status() {
+        let mut first = StoreTopicStatus::default();
+        complete(&mut first, ready(Reason::Reconciling), Some(1), at(10), &[]);
+        let mut second = StoreTopicStatus::default();
+        complete(&mut second, ready(Reason::BrokerUnreachable), Some(2), at(20), &first.conditions);
+        assert_eq!(second.conditions[0].last_transition_time.0, at(10));
+        assert_eq!(second.conditions[0].observed_generation, Some(2));
+        assert_eq!(second.observed_generation, Some(2));
+        let mut third = StoreTopicStatus::default();
+        let yes = vec![Finding::yes(ConditionType::Ready, Reason::AllReady, "")];
+        complete(&mut third, yes, Some(2), at(30), &second.conditions);
+        assert_eq!(third.conditions[0].last_transition_time.0, at(30));
+    }
+
+    #[test]
+    fn an_unchanged_finding_gives_an_equal_status_and_no_headline() {
+        let mut first = StoreTopicStatus::default();
+        complete(&mut first, ready(Reason::Reconciling), Some(1), at(10), &[]);
+        let mut again = StoreTopicStatus::default();
+        complete(&mut again, ready(Reason::Reconciling), Some(1), at(99), &first.conditions);
+        assert_eq!(first, again);
+        assert!(headlines(&ready(Reason::Reconciling), &first.conditions).is_empty());
+        assert_eq!(headlines(&ready(Reason::BrokerUnreachable), &first.conditions).len(), 1);
+    }
+}

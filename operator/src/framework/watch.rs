@@ -1,0 +1,215 @@
+//! Keeping the cache current, and waking the controllers when something changes.
+
+use std::{collections::BTreeSet, fmt::Debug, future::Future, sync::Arc};
+
+use api::{MANAGED_BY, Reason, StoreService, label};
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, PodSpec, Secret};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    core::DeserializeGuard,
+    runtime::{
+        WatchStreamExt as _,
+        reflector::store::Writer,
+        watcher::{self, Event},
+    },
+};
+use serde::de::DeserializeOwned;
+
+use super::{Cache, Cached, Context, Queues, Wake, cache::Writers, chain, metrics, names::describe, namespace};
+
+/// A watch that never ends by itself.
+type Watch = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Cache {
+    /// An empty cache and the watches that fill it.
+    pub(crate) fn filled_by(client: Client) -> (Arc<Self>, impl FnOnce(&Context, &Queues) -> Vec<Watch>) {
+        let (cache, writers) = Self::new();
+        (Arc::new(cache), move |context: &Context, queues: &Queues| spawn(&client, context, queues, writers))
+    }
+}
+
+/// The watches, one per kind. Children are selected by their label, so other people's objects cost nothing.
+fn spawn(client: &Client, context: &Context, queues: &Queues, writers: Writers) -> Vec<Watch> {
+    let watches = Watches { client, context, queues };
+    vec![
+        watches.primary(writers.stores),
+        watches.primary(writers.store_services),
+        watches.primary(writers.store_databases),
+        watches.primary(writers.store_topics),
+        watches.child(writers.deployments, |_| {}),
+        watches.child(writers.stateful_sets, |_| {}),
+        watches.child(writers.services, |_| {}),
+        watches.child(writers.service_accounts, |_| {}),
+        watches.child(writers.config_maps, |_: &mut ConfigMap| {}),
+        watches.secrets(writers.secrets),
+        watches.child(writers.claims, |_| {}),
+        watches.child(writers.jobs, |_| {}),
+        watches.child(writers.autoscalers, |_| {}),
+        watches.child(writers.disruption_budgets, |_| {}),
+        watches.child(writers.pods, prune_pod),
+    ]
+}
+
+struct Watches<'a> {
+    client: &'a Client,
+    context: &'a Context,
+    queues: &'a Queues,
+}
+
+impl Watches<'_> {
+    /// A kind of ours: its own changes wake its controller, and its owner's.
+    fn primary<K>(&self, writer: Writer<K>) -> Watch
+    where
+        K: Cached + DeserializeOwned + Debug,
+    {
+        let wakes = |object: &K, _: &Cache| {
+            let mut wakes = Wake::owners(object);
+            wakes.insert(Wake::of(object));
+            wakes
+        };
+        self.watch(watcher::Config::default(), writer, |_| {}, wakes)
+    }
+
+    /// A kind of Kubernetes', as far as we wrote it: its changes wake its owner's controller.
+    fn child<K>(&self, writer: Writer<K>, prune: fn(&mut K)) -> Watch
+    where
+        K: Cached + DeserializeOwned + Debug,
+    {
+        self.watch(ours(), writer, prune, |object, _| Wake::owners(object))
+    }
+
+    /// Secrets also wake the services that read them.
+    fn secrets(&self, writer: Writer<Secret>) -> Watch {
+        self.watch(
+            ours(),
+            writer,
+            |_| {},
+            |secret: &Secret, cache| {
+                let mut wakes = Wake::owners(secret);
+                wakes.extend(
+                    cache
+                        .store_services
+                        .state()
+                        .iter()
+                        .filter(|service| reads(service, secret))
+                        .map(|service| Wake::of(&**service)),
+                );
+                wakes
+            },
+        )
+    }
+
+    fn watch<K>(
+        &self,
+        config: watcher::Config,
+        writer: Writer<K>,
+        prune: fn(&mut K),
+        wakes: impl Fn(&K, &Cache) -> BTreeSet<Wake> + Send + 'static,
+    ) -> Watch
+    where
+        K: Cached + DeserializeOwned + Debug,
+    {
+        let api: Api<DeserializeGuard<K>> = Api::all(self.client.clone());
+        let (context, queues) = (self.context.clone(), self.queues.clone());
+        Box::pin(pump(context, queues, api, config, writer, prune, wakes))
+    }
+}
+
+fn ours() -> watcher::Config {
+    watcher::Config::default().labels(&format!("{}={MANAGED_BY}", label::MANAGED_BY))
+}
+
+fn reads(service: &StoreService, secret: &Secret) -> bool {
+    namespace(service) == namespace(secret)
+        && service.spec.database.as_ref().is_some_and(|database| database.secret_ref.name == secret.name_any())
+}
+
+/// Follows a watch for ever: each event goes into the store first, then wakes whom it concerns.
+async fn pump<K>(
+    context: Context,
+    queues: Queues,
+    api: Api<DeserializeGuard<K>>,
+    config: watcher::Config,
+    mut writer: Writer<K>,
+    prune: fn(&mut K),
+    wakes: impl Fn(&K, &Cache) -> BTreeSet<Wake>,
+) where
+    K: Cached + DeserializeOwned + Debug,
+{
+    let mut events = watcher::watcher(api, config).default_backoff().boxed();
+    while let Some(event) = events.next().await {
+        let event = match event {
+            Ok(event) => event,
+            Err(error) => {
+                metrics::watch_failed(&K::kind(&()));
+                tracing::warn!(kind = %K::kind(&()), error = chain(&error), "a watch broke and starts again");
+                continue;
+            }
+        };
+        let Some(event) = well_formed(&context, event).await else { continue };
+        let event = event.modify(|object| {
+            object.managed_fields_mut().clear();
+            prune(object);
+        });
+        writer.apply_watcher_event(&event);
+        match &event {
+            Event::Apply(object) | Event::Delete(object) => {
+                wakes(object, &context.cache).iter().for_each(|wake| queues.send(wake));
+            }
+            // What vanished while the watch was away is told by nothing but its absence: look at everything once.
+            Event::InitDone => everything(&context.cache).iter().for_each(|wake| queues.send(wake)),
+            Event::Init | Event::InitApply(_) => {}
+        }
+    }
+}
+
+/// Passes on what fits its schema. The rest is reported and left out, so that one such object stops nothing.
+async fn well_formed<K>(context: &Context, event: Event<DeserializeGuard<K>>) -> Option<Event<K>>
+where
+    K: Cached + DeserializeOwned,
+{
+    let (wrap, guard): (fn(K) -> Event<K>, _) = match event {
+        Event::Init => return Some(Event::Init),
+        Event::InitDone => return Some(Event::InitDone),
+        Event::Apply(guard) => (Event::Apply, guard),
+        Event::InitApply(guard) => (Event::InitApply, guard),
+        Event::Delete(guard) => (Event::Delete, guard),
+    };
+    match guard.0 {
+        Ok(object) => Some(wrap(object)),
+        Err(invalid) => {
+            metrics::malformed(&K::kind(&()));
+            let note = format!("does not fit its schema and is ignored until it is corrected: {}", invalid.error);
+            let object = DeserializeGuard::<K>(Err(invalid));
+            tracing::error!(object = describe(&object), note, "malformed object");
+            context.events.publish(&object, Reason::ObjectMalformed, &note).await;
+            None
+        }
+    }
+}
+
+fn everything(cache: &Cache) -> Vec<Wake> {
+    let mut all: Vec<Wake> = cache.stores.state().iter().map(|object| Wake::of(&**object)).collect();
+    all.extend(cache.store_services.state().iter().map(|object| Wake::of(&**object)));
+    all.extend(cache.store_databases.state().iter().map(|object| Wake::of(&**object)));
+    all.extend(cache.store_topics.state().iter().map(|object| Wake::of(&**object)));
+    all
+}
+
+/// Of a pod only its labels, its images and its status are of interest.
+fn prune_pod(pod: &mut Pod) {
+    pod.metadata.annotations = None;
+    if let Some(spec) = pod.spec.take() {
+        let containers = spec
+            .containers
+            .into_iter()
+            .map(|container| k8s_openapi::api::core::v1::Container {
+                name: container.name,
+                image: container.image,
+                ..Default::default()
+            })
+            .collect();
+        pod.spec = Some(PodSpec { containers, node_name: spec.node_name, ..PodSpec::default() });
+    }
+}

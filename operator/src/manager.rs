@@ -1,0 +1,85 @@
+//! The running operator: its watches, controllers and ops port, all of which must live.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, anyhow};
+use kube::Client;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::framework::{Cache, Context, Queues, Receivers, install_metrics, run as run_controller, serve_ops};
+
+/// Runs the operator until SIGTERM or SIGINT, or until a part of it ends, which is an error.
+///
+/// Two worker threads are enough: the work is waiting for the API server.
+pub(crate) fn run(ops_addr: SocketAddr) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?
+        .block_on(supervise(ops_addr))
+}
+
+async fn supervise(ops_addr: SocketAddr) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = CancellationToken::new();
+    let mut parts = start(ops_addr, &stop).await?;
+    let outcome = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        ended = parts.join_next() => Err(why(ended)),
+    };
+    tracing::info!("stopping");
+    stop.cancel();
+    while parts.join_next().await.is_some() {}
+    outcome
+}
+
+/// Starts every part. None of them ends before `stop`.
+async fn start(
+    ops_addr: SocketAddr,
+    stop: &CancellationToken,
+) -> anyhow::Result<JoinSet<(&'static str, anyhow::Result<()>)>> {
+    let figures = install_metrics().context("cannot start recording metrics")?;
+    let client = Client::try_default()
+        .await
+        .context("cannot find the API server: neither a kubeconfig nor a service account works")?;
+    let (cache, watches) = Cache::filled_by(client.clone());
+    let context = Context::new(client, cache.clone());
+    let (queues, Receivers { stores, services, databases, topics }) = Queues::new();
+    let mut parts = JoinSet::new();
+    for watch in watches(&context, &queues) {
+        let stop = stop.clone();
+        parts.spawn(async move {
+            tokio::select! { () = stop.cancelled() => {}, () = watch => {} }
+            ("a watch", Ok(()))
+        });
+    }
+    let ops = serve_ops(ops_addr, cache, figures, stop.clone());
+    parts.spawn(async move { ("the ops port", ops.await.context("cannot serve health and metrics")) });
+    macro_rules! controller {
+        ($name:literal, $reconciler:expr, $queue:expr) => {
+            let controller = run_controller($reconciler, context.clone(), $queue, stop.clone());
+            parts.spawn(async move {
+                controller.await;
+                ($name, Ok(()))
+            });
+        };
+    }
+    drop((stores, services, databases, topics));
+    Ok(parts)
+}
+
+fn why(ended: Option<Result<(&'static str, anyhow::Result<()>), tokio::task::JoinError>>) -> anyhow::Error {
+    match ended {
+        Some(Ok((part, Ok(())))) => anyhow!("{part} ended by itself"),
+        Some(Ok((part, Err(error)))) => error.context(format!("{part} failed")),
+        Some(Err(panic)) => anyhow::Error::new(panic).context("a part of the operator panicked"),
+        None => anyhow!("nothing is running"),
+    }
+}
