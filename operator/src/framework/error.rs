@@ -4,6 +4,8 @@ use std::{error::Error, fmt::Write as _, time::Duration};
 
 use api::Reason;
 
+use super::Finding;
+
 /// An error of one step of a reconciliation.
 ///
 /// The reason is what the condition, the event and the metric carry.
@@ -13,6 +15,11 @@ pub(crate) trait ReconcileError: Error + Send + Sync + 'static {
 
     /// Whether trying again can help.
     fn retry(&self) -> Retry;
+
+    /// What the failure tells about other conditions than `Ready`.
+    fn findings(&self) -> Vec<Finding> {
+        Vec::new()
+    }
 }
 
 /// When to try again after a failure.

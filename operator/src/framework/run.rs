@@ -129,7 +129,8 @@ where
             "reconciliation failed"
         );
         let status = object.status().cloned().unwrap_or_default();
-        let findings = vec![Finding::no(ConditionType::Ready, error.reason(), message)];
+        let mut findings = vec![Finding::no(ConditionType::Ready, error.reason(), message)];
+        findings.extend(error.findings());
         if let Err(error) = write_status(&self.context, object, status, findings).await {
             tracing::warn!(
                 controller = R::NAME,

@@ -32,7 +32,9 @@ pub enum ValidateError {
         volume: String,
     },
     /// The administrator's Secret does not exist.
-    #[error("Secret {secret} does not exist: create it with the keys username and password of a role that may create databases and roles")]
+    #[error(
+        "Secret {secret} does not exist: create it with the keys username and password of a role that may create databases and roles"
+    )]
     AdminMissing {
         /// The Secret.
         secret: String,

@@ -139,7 +139,10 @@ pub fn identifiers(databases: &[NamedDatabase]) -> Result<Vec<Identifier>, Valid
     databases.iter().map(|database| Ok(Identifier::parse(&database.name)?)).collect()
 }
 
-fn logins(databases: &[NamedDatabase], mut passwords: super::dereference::Passwords) -> Result<Vec<Login>, ValidateError> {
+fn logins(
+    databases: &[NamedDatabase],
+    mut passwords: super::dereference::Passwords,
+) -> Result<Vec<Login>, ValidateError> {
     let with_password = |name: Identifier| {
         let password = passwords.remove(&name).ok_or_else(|| ValidateError::Unread(name.clone()))?;
         Ok(Login { name, password })
@@ -161,7 +164,8 @@ fn superuser(names: &Names, server: &super::dereference::ManagedReads) -> Result
 fn administrator(admin: &AdminReads) -> Result<Admin, ValidateError> {
     let name = || admin.name.clone();
     let secret = admin.secret.as_ref().ok_or_else(|| ValidateError::AdminMissing { secret: name() })?;
-    let username = text(secret, "username").ok_or_else(|| ValidateError::AdminInvalid { secret: name(), key: "username" })?;
+    let username =
+        text(secret, "username").ok_or_else(|| ValidateError::AdminInvalid { secret: name(), key: "username" })?;
     let password = password(secret).ok_or_else(|| ValidateError::AdminInvalid { secret: name(), key: "password" })?;
     Ok(Admin { username, password })
 }

@@ -156,9 +156,11 @@ impl Brokers {
     async fn observe(self, topic: &str) -> Result<(Self, Option<Observed>), BrokerError> {
         let name = topic.to_owned();
         let (this, shape) = spawn_blocking(move || {
-            let shape = self.admin().inner().fetch_metadata(None, REQUEST_TIMEOUT).map(|metadata| {
-                metadata.topics().iter().find(|topic| topic.name() == name).and_then(shape)
-            });
+            let shape = self
+                .admin()
+                .inner()
+                .fetch_metadata(None, REQUEST_TIMEOUT)
+                .map(|metadata| metadata.topics().iter().find(|topic| topic.name() == name).and_then(shape));
             (self, shape)
         })
         .await
@@ -216,10 +218,10 @@ impl Brokers {
 
     async fn replace_config(&self, topic: &str, desired: &Desired) -> Result<(), BrokerError> {
         const ACTION: &str = "replace the topic's settings";
-        let alter = desired.config.iter().fold(
-            AlterConfig::new(ResourceSpecifier::Topic(topic)),
-            |alter, (name, value)| alter.set(name, value),
-        );
+        let alter = desired
+            .config
+            .iter()
+            .fold(AlterConfig::new(ResourceSpecifier::Topic(topic)), |alter, (name, value)| alter.set(name, value));
         let answers = self.admin().alter_configs(&[alter], &options()).await;
         let answers = answers.map_err(|source| BrokerError::Request { action: ACTION, source })?;
         let refused = |(_, source)| BrokerError::Refused { action: ACTION, source };

@@ -160,9 +160,7 @@ mod tests {
 
     #[test]
     fn a_setting_that_was_changed_added_or_removed_by_hand_is_put_right() {
-        for drifted in
-            [&[("retention.ms", "5")][..], &[], &[("retention.ms", "1000"), ("cleanup.policy", "compact")]]
-        {
+        for drifted in [&[("retention.ms", "5")][..], &[], &[("retention.ms", "1000"), ("cleanup.policy", "compact")]] {
             let seen = Observed { config: config(drifted), ..observed() };
             assert_eq!(plan(&desired(), Some(&seen)).actions, [Action::ReplaceConfig], "{drifted:?}");
         }

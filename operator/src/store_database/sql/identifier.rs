@@ -72,11 +72,7 @@ pub(super) struct Literal<'a>(pub(super) &'a str);
 impl fmt::Display for Literal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let quoted = self.0.replace('\'', "''");
-        if quoted.contains('\\') {
-            write!(f, "E'{}'", quoted.replace('\\', "\\\\"))
-        } else {
-            write!(f, "'{quoted}'")
-        }
+        if quoted.contains('\\') { write!(f, "E'{}'", quoted.replace('\\', "\\\\")) } else { write!(f, "'{quoted}'") }
     }
 }
 
@@ -95,8 +91,21 @@ mod tests {
     fn what_could_leave_its_quotes_or_mean_something_else_is_refused() {
         let long = "a".repeat(64);
         for bad in [
-            "", &long, "Auth", "1st", "-a", "a b", "a\"b", "a;drop", "ä", "pg_auth", "postgres", "public", "none",
-            "template1", "a\0",
+            "",
+            &long,
+            "Auth",
+            "1st",
+            "-a",
+            "a b",
+            "a\"b",
+            "a;drop",
+            "ä",
+            "pg_auth",
+            "postgres",
+            "public",
+            "none",
+            "template1",
+            "a\0",
         ] {
             assert!(Identifier::parse(bad).is_err(), "{bad:?} was accepted");
         }

@@ -94,7 +94,9 @@ pub(super) enum Statement {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Conflict {
     /// A role of that name exists and is not marked as ours.
-    #[error("the server already has a role {0} that this resource did not make: drop or rename it, or use another server")]
+    #[error(
+        "the server already has a role {0} that this resource did not make: drop or rename it, or use another server"
+    )]
     Role(Identifier),
     /// A database of that name exists and belongs to another role.
     #[error("the server already has a database {name} owned by {owner:?}: drop or rename it, or use another server")]

@@ -173,11 +173,7 @@ async fn settle(
 }
 
 /// The plans of all databases together; a conflict of one does not stop the others.
-fn plan_all(
-    tenancy: &Tenancy,
-    logins: &[Login],
-    observed: &Observed,
-) -> Result<(Outcome, Vec<Statement>), SqlError> {
+fn plan_all(tenancy: &Tenancy, logins: &[Login], observed: &Observed) -> Result<(Outcome, Vec<Statement>), SqlError> {
     let mut statements = plan::maintenance(tenancy, observed);
     let mut outcome = Outcome::new();
     for login in logins {
