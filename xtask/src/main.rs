@@ -1,3 +1,52 @@
 //! `cargo xtask`: run, test and measure GreenCommerce.
 
-fn main() {}
+mod cluster;
+mod command;
+mod digest;
+mod generate;
+mod images;
+mod packages;
+mod tools;
+mod ui;
+mod up;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Run, test and measure GreenCommerce.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Start a real Kubernetes cluster on this machine and a Ready store on it.
+    Up(up::Options),
+    /// Stop the cluster and remove everything it made, data included.
+    Down(cluster::DownOptions),
+    /// Build the container images without a cluster.
+    Images(images::Options),
+    /// Generate what is committed beside the code: SQL query data, custom resource definitions, the OpenAPI document.
+    Gen(generate::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().task {
+        Task::Up(options) => up::run(&options),
+        Task::Down(options) => cluster::down(&options),
+        Task::Images(options) => images::run(&options),
+        Task::Gen(options) => generate::run(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            ui::report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

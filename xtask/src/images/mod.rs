@@ -1,0 +1,113 @@
+//! Container images: built from `cluster/images/*`, kept in a cache keyed by what they are made of.
+
+mod binaries;
+mod context;
+mod recipe;
+mod rootfs;
+
+use anyhow::Result;
+use clap::Args;
+
+use self::recipe::Recipe;
+use crate::{
+    cluster::{self, Provider, ProviderName},
+    tools::Toolbox,
+    ui::{self, Step, Ui},
+};
+
+/// Options of `cargo xtask images`.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Who builds: a Docker engine (`kind`) or Debian's buildah (`host`). Default: a Docker engine when one answers.
+    #[arg(long, value_enum)]
+    provider: Option<ProviderName>,
+}
+
+/// One built image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Image {
+    repository: String,
+    tag: String,
+    key: String,
+}
+
+/// Which images are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Selection {
+    /// Only what the cluster itself runs.
+    Cluster,
+    /// The platform's as well: services, operator, PostgreSQL, Kafka, cache.
+    All,
+}
+
+impl Image {
+    pub(crate) fn new(repository: &str, tag: &str, key: &str) -> Self {
+        Self { repository: repository.to_owned(), tag: tag.to_owned(), key: key.to_owned() }
+    }
+
+    /// `repository:tag`, the name that manifests use.
+    pub(crate) fn reference(&self) -> String {
+        format!("{}:{}", self.repository, self.tag)
+    }
+
+    /// The tag that names this very content: `<tag>-<12 hexadecimal digits>`.
+    pub(crate) fn content_tag(&self) -> String {
+        format!("{}-{}", self.tag, self.key)
+    }
+
+    /// `repository:<tag>-<12 hexadecimal digits>`.
+    pub(crate) fn content_reference(&self) -> String {
+        format!("{}:{}", self.repository, self.content_tag())
+    }
+
+    pub(crate) fn repository(&self) -> &str {
+        &self.repository
+    }
+
+    /// A file name for this content.
+    pub(crate) fn file_stem(&self) -> String {
+        format!("{}-{}-{}", self.repository.replace('/', "-"), self.tag, self.key)
+    }
+}
+
+/// Builds what is missing.
+pub(crate) fn ensure(
+    step: &Step,
+    provider: &dyn Provider,
+    tools: &Toolbox,
+    selection: Selection,
+) -> Result<Vec<Image>> {
+    let recipes: Vec<Recipe> = recipe::all()?
+        .into_iter()
+        .filter(|recipe| selection == Selection::All || recipe.is_part_of_the_cluster())
+        .collect();
+    let binaries = binaries::ensure(step, &recipes)?;
+    let (mut images, mut built) = (Vec::new(), Vec::new());
+    for recipe in &recipes {
+        let sources = recipe.sources(step, tools, &binaries)?;
+        let image = Image::new(recipe.repository(), recipe.tag(), &recipe.key(&sources)?);
+        if !provider.has_image(step, &image)? {
+            step.say(&format!("building {}", image.content_reference()));
+            let context = context::assemble(recipe, &sources)?;
+            provider.build_image(step, context.dir(), &image)?;
+            built.push(image.repository.clone());
+        }
+        images.push(image);
+    }
+    step.note(if built.is_empty() { "unchanged".to_owned() } else { format!("built {}", built.join(", ")) });
+    Ok(images)
+}
+
+/// `cargo xtask images`
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let provider = cluster::choose(options.provider);
+    let ui = Ui::new(&cluster::dir().join("logs"))?;
+    ui.step("Preflight", |step| cluster::preflight::run(step, provider.as_ref(), cluster::preflight::Purpose::Build))?;
+    let tools = cluster::prepare(&ui, provider.as_ref())?;
+    let images = ui.step("Images", |step| ensure(step, provider.as_ref(), &tools, Selection::All))?;
+    for image in images {
+        ui::line(&format!("{}  {}", image.reference(), image.content_reference()));
+    }
+    ui::line(&ui.timings());
+    Ok(())
+}

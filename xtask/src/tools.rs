@@ -1,0 +1,292 @@
+//! Programs built from Go modules (`cluster/tools/*/go.mod`) into a cache keyed by what they are made of.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
+use devenv::paths::cache_dir;
+
+use crate::{digest::Key, ui::Step, workspace};
+
+/// One build: the packages of one module, with one set of flags.
+pub(crate) struct Tool {
+    /// The name of the cache entry.
+    name: &'static str,
+    /// The folder under `cluster/tools`.
+    module: &'static str,
+    /// What to build: `tool` means every `tool` line of the go.mod.
+    package: &'static str,
+    /// The name of the binary where the package's own name would not do, else empty.
+    binary: &'static str,
+    /// `-X` variables. `{module}` stands for that module's version, `{module.major}` and `{module.minor}` for its parts.
+    variables: &'static [&'static str],
+}
+
+/// kube-apiserver, kube-controller-manager, kube-scheduler, kubelet, kube-proxy, kubectl.
+pub(crate) const KUBERNETES: Tool =
+    Tool { name: "kubernetes", module: "kubernetes", package: "tool", binary: "", variables: KUBERNETES_VERSION };
+/// kubectl alone, for a cluster that brings its own control plane.
+pub(crate) const KUBECTL: Tool = Tool { name: "kubectl", package: "k8s.io/kubernetes/cmd/kubectl", ..KUBERNETES };
+pub(crate) const ETCD: Tool = Tool { name: "etcd", module: "etcd", package: "tool", binary: "etcd", variables: &[] };
+pub(crate) const HELM: Tool = Tool {
+    name: "helm",
+    module: "helm",
+    package: "tool",
+    binary: "",
+    variables: &[
+        "helm.sh/helm/v3/internal/version.version={helm.sh/helm/v3}",
+        "helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor={k8s.io/kubernetes.major}",
+        "helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor={k8s.io/kubernetes.minor}",
+        "helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor={k8s.io/kubernetes.major}",
+        "helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor={k8s.io/kubernetes.minor}",
+    ],
+};
+pub(crate) const COREDNS: Tool = plain("coredns", &[]);
+pub(crate) const LOCAL_PATH_PROVISIONER: Tool =
+    plain("local-path-provisioner", &["main.VERSION={github.com/rancher/local-path-provisioner}"]);
+pub(crate) const METRICS_SERVER: Tool = plain("metrics-server", &[]);
+pub(crate) const KUBECONFORM: Tool = plain("kubeconform", &["main.version={github.com/yannh/kubeconform}"]);
+pub(crate) const KIND: Tool = plain("kind", &[]);
+
+const KUBERNETES_VERSION: &[&str] = &[
+    "k8s.io/component-base/version.gitVersion={k8s.io/kubernetes}",
+    "k8s.io/component-base/version.gitMajor={k8s.io/kubernetes.major}",
+    "k8s.io/component-base/version.gitMinor={k8s.io/kubernetes.minor}",
+    "k8s.io/component-base/version.gitTreeState=clean",
+    "k8s.io/client-go/pkg/version.gitVersion={k8s.io/kubernetes}",
+    "k8s.io/client-go/pkg/version.gitMajor={k8s.io/kubernetes.major}",
+    "k8s.io/client-go/pkg/version.gitMinor={k8s.io/kubernetes.minor}",
+    "k8s.io/client-go/pkg/version.gitTreeState=clean",
+];
+
+const fn plain(name: &'static str, variables: &'static [&'static str]) -> Tool {
+    Tool { name, module: name, package: "tool", binary: "", variables }
+}
+
+/// Built programs by name.
+#[derive(Default)]
+pub(crate) struct Toolbox(BTreeMap<String, PathBuf>);
+
+impl Toolbox {
+    /// The path of a program.
+    pub(crate) fn path(&self, program: &str) -> Result<&Path> {
+        let path = self.0.get(program).with_context(|| format!("{program} is not among the built tools"))?;
+        Ok(path)
+    }
+
+    /// Makes `dir` hold one link per program and nothing else.
+    pub(crate) fn link_into(&self, dir: &Path) -> Result<()> {
+        fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            let wanted = self.0.get(entry.file_name().to_string_lossy().as_ref());
+            if wanted.is_none() || fs::read_link(entry.path()).ok().as_ref() != wanted {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        for (name, path) in &self.0 {
+            let link = dir.join(name);
+            if !link.exists() {
+                symlink(path, &link).with_context(|| format!("cannot create {}", link.display()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, dir: &Path) -> Result<()> {
+        for entry in fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))? {
+            let entry = entry?;
+            self.0.insert(entry.file_name().to_string_lossy().into_owned(), entry.path());
+        }
+        Ok(())
+    }
+}
+
+/// Builds what the cache lacks. Two calls at a time, in one or two processes, build each tool once.
+pub(crate) fn ensure(step: &Step, tools: &[&Tool]) -> Result<Toolbox> {
+    let cache = cache_dir().join("tools");
+    fs::create_dir_all(&cache).with_context(|| format!("cannot create {}", cache.display()))?;
+    let modules = workspace::root().join("cluster/tools");
+    let mut toolbox = Toolbox::default();
+    let mut built = Vec::new();
+    for tool in tools {
+        let build = tool.build(step, &modules)?;
+        let dir = cache.join(format!("{}-{}", tool.name, build.key));
+        if !dir.exists() {
+            let lock = fs::File::create(cache.join(format!("{}.lock", tool.name)))?;
+            lock.lock().context("cannot lock the cache of tools")?;
+            if !dir.exists() {
+                step.say(&format!("building {}", tool.name));
+                build.run(step, &dir)?;
+                built.push(tool.name);
+            }
+        }
+        toolbox.add(&dir)?;
+    }
+    step.note(if built.is_empty() { "unchanged".to_owned() } else { format!("built {}", built.join(", ")) });
+    Ok(toolbox)
+}
+
+/// The newest `go` line among the tools' modules, as (major, minor, patch): what the Go client must be at least.
+pub(crate) fn required_go() -> Result<(u32, u32, u32)> {
+    let modules = workspace::root().join("cluster/tools");
+    let mut required = (1, 26, 0);
+    for entry in fs::read_dir(&modules).with_context(|| format!("cannot read {}", modules.display()))? {
+        let text = fs::read_to_string(entry?.path().join("go.mod"))?;
+        if let Some(version) = go_line(&text) {
+            required = required.max(version);
+        }
+    }
+    Ok(required)
+}
+
+struct Build {
+    key: String,
+    arguments: Vec<String>,
+    binary: &'static str,
+    directory: PathBuf,
+}
+
+impl Tool {
+    fn build(&self, step: &Step, modules: &Path) -> Result<Build> {
+        let directory = modules.join(self.module);
+        let mut flags = "-s -w".to_owned();
+        for variable in self.variables {
+            flags.push_str(" -X ");
+            flags.push_str(&with_versions(variable, modules)?);
+        }
+        let arguments = ["build", "-trimpath", "-buildvcs=false", "-ldflags", &flags, "-o", self.binary, self.package]
+            .map(str::to_owned)
+            .to_vec();
+        let go = step
+            .command("go")
+            .args(["env", "GOVERSION", "GOOS", "GOARCH"])
+            .directory(&directory)
+            .hint("install Go and put it on PATH")
+            .output()?;
+        let mut key = Key::new().part(self.name).part(words(&go)).part("CGO_ENABLED=0");
+        for argument in &arguments {
+            key = key.part(argument);
+        }
+        let key = key.file(&directory.join("go.mod"))?.file(&directory.join("go.sum"))?.hex(16);
+        Ok(Build { key, arguments, binary: self.binary, directory })
+    }
+}
+
+impl Build {
+    /// Builds into a folder beside the final one and renames it, so that a half-built tool is never used.
+    fn run(&self, step: &Step, dir: &Path) -> Result<()> {
+        let partial = dir.with_extension("partial");
+        fs::create_dir_all(&partial).with_context(|| format!("cannot create {}", partial.display()))?;
+        let output = format!("{}/{}", partial.display(), self.binary);
+        let mut arguments = self.arguments.clone();
+        if let Some(position) = arguments.iter().position(|argument| argument == "-o") {
+            arguments[position + 1] = output;
+        }
+        step.command("go")
+            .args(&arguments)
+            .directory(&self.directory)
+            .env("CGO_ENABLED", "0")
+            .env("GOWORK", "off")
+            .env("GOFLAGS", "")
+            .hint("read the log; if a module could not be fetched, check GOPROXY (`go env GOPROXY`) and run the command again: what is built is kept")
+            .run()?;
+        fs::rename(&partial, dir).with_context(|| format!("cannot create {}", dir.display()))
+    }
+}
+
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Replaces each `{module}` by the version that some go.mod under `modules` requires.
+fn with_versions(template: &str, modules: &Path) -> Result<String> {
+    let mut text = template.to_owned();
+    while let Some((start, end)) = text.find('{').zip(text.find('}')) {
+        let placeholder = text[start + 1..end].to_owned();
+        let (module, part) = match placeholder.rsplit_once('.') {
+            Some((module, part @ ("major" | "minor"))) => (module, part),
+            _ => (placeholder.as_str(), ""),
+        };
+        let version = required_version(modules, module)?;
+        let mut numbers = version.trim_start_matches('v').split('.');
+        let value = match part {
+            "major" => numbers.next().unwrap_or_default(),
+            "minor" => numbers.nth(1).unwrap_or_default(),
+            _ => &version,
+        };
+        text.replace_range(start..=end, value);
+    }
+    Ok(text)
+}
+
+fn required_version(modules: &Path, module: &str) -> Result<String> {
+    for entry in fs::read_dir(modules).with_context(|| format!("cannot read {}", modules.display()))? {
+        let text = fs::read_to_string(entry?.path().join("go.mod"))?;
+        if let Some(version) = direct_requirement(&text, module) {
+            return Ok(version);
+        }
+    }
+    bail!("no go.mod under {} requires {module}", modules.display())
+}
+
+fn direct_requirement(go_mod: &str, module: &str) -> Option<String> {
+    go_mod
+        .lines()
+        .filter(|line| !line.contains("// indirect") && !line.contains("=>"))
+        .map(|line| line.trim().trim_start_matches("require "))
+        .find_map(|line| line.strip_prefix(module)?.strip_prefix(' ').map(str::to_owned))
+}
+
+fn go_line(go_mod: &str) -> Option<(u32, u32, u32)> {
+    let version = go_mod.lines().find_map(|line| line.strip_prefix("go "))?;
+    let mut numbers = version.trim().split('.').map(|number| number.parse().unwrap_or(0));
+    Some((numbers.next()?, numbers.next()?, numbers.next().unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_direct_requirement_is_found_in_a_line_and_in_a_block() {
+        let one = "module x\n\nrequire k8s.io/kubernetes v1.35.4\n";
+        let block = "require (\n\ta.b/c v1.2.3 // indirect\n\tk8s.io/kubernetes v1.36.0\n)\n";
+        assert_eq!(direct_requirement(one, "k8s.io/kubernetes").as_deref(), Some("v1.35.4"));
+        assert_eq!(direct_requirement(block, "k8s.io/kubernetes").as_deref(), Some("v1.36.0"));
+        assert_eq!(direct_requirement(block, "a.b/c"), None);
+        assert_eq!(direct_requirement(one, "k8s.io"), None);
+    }
+
+    #[test]
+    fn every_variable_of_every_tool_finds_its_version() {
+        let modules = workspace::root().join("cluster/tools");
+        for tool in [
+            &KUBERNETES,
+            &KUBECTL,
+            &ETCD,
+            &HELM,
+            &COREDNS,
+            &LOCAL_PATH_PROVISIONER,
+            &METRICS_SERVER,
+            &KUBECONFORM,
+            &KIND,
+        ] {
+            for variable in tool.variables {
+                let text = with_versions(variable, &modules).unwrap();
+                assert!(!text.contains('{') && !text.ends_with('='), "{text}");
+            }
+            assert!(modules.join(tool.module).join("go.sum").exists(), "{}", tool.name);
+        }
+    }
+
+    #[test]
+    fn the_go_line_counts_with_its_patch_release() {
+        assert_eq!(go_line("module x\n\ngo 1.26.4\n"), Some((1, 26, 4)));
+        assert_eq!(go_line("go 1.26\n"), Some((1, 26, 0)));
+    }
+}
