@@ -1,7 +1,7 @@
 //! What sqlx's macros learn about each query from a real database, kept for builds without one.
 //!
-//! A package with an `sqlx.toml` and a `migrations/` folder takes part. For each, a scratch database on the development
-//! PostgreSQL server gets the migrations; then the package is checked by cargo with the database's URL in the variable that
+//! A package with an `sqlx.toml` takes part. For each, a scratch database on the development PostgreSQL server gets the
+//! package's migrations; then the package is checked by cargo with the database's URL in the variable that
 //! its `sqlx.toml` names, and the macros write one file per query.
 
 use std::{
@@ -23,7 +23,7 @@ const PLATFORM: &str = "db";
 pub(super) fn generate(step: &Step, mode: Mode, only: &[String]) -> Result<Vec<PathBuf>> {
     let all = schemas()?;
     for name in only {
-        ensure!(all.iter().any(|schema| schema.package == *name), "no package {name} with sqlx.toml and migrations/");
+        ensure!(all.iter().any(|schema| schema.package == *name), "no package {name} with an sqlx.toml");
     }
     let server = Backing::of_checkout().postgres().context("cannot start PostgreSQL")?;
     let platform = all.iter().find(|schema| schema.package == PLATFORM);
@@ -72,7 +72,7 @@ struct Migrate {
 fn schemas() -> Result<Vec<Schema>> {
     packages::of_workspace()?
         .into_iter()
-        .filter(|package| package.dir.join("sqlx.toml").is_file() && package.dir.join("migrations").is_dir())
+        .filter(|package| package.dir.join("sqlx.toml").is_file())
         .map(schema)
         .collect()
 }
@@ -91,8 +91,11 @@ fn schema(package: Package) -> Result<Schema> {
     })
 }
 
-/// The files `<version>_<description>.sql`, by version.
+/// The files `<version>_<description>.sql`, by version; none where there is no folder.
 fn migrations(dir: &Path) -> Result<Vec<PathBuf>> {
+    if !dir.is_dir() {
+        return Ok(Vec::new());
+    }
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))? {
         let entry = entry?;
