@@ -38,7 +38,7 @@ fn service(issuer: &Issuer) -> Router {
         .route("/list", get(|Query(list): Query<List>| async move { Json(i64::from(list.limit.unwrap_or_default())) }))
         .route("/mine", get(|caller: Caller| async move { caller.user_id().to_string() }))
         .route("/staff", get(|_: Staff| async { "welcome" }))
-        .route("/panic", get(async || -> &'static str { panic!("secret detail") }));
+        .route("/panic", get(async || -> &'static str { unreachable!("secret detail") }));
     with_conventions(router, issuer.verifier())
 }
 
@@ -47,26 +47,26 @@ async fn send(request: Request<Body>) -> (StatusCode, String) {
 }
 
 async fn send_to(issuer: &Issuer, request: Request<Body>) -> (StatusCode, String) {
-    let response = service(issuer).oneshot(request).await.unwrap();
+    let response = service(issuer).oneshot(request).await.expect("well-formed");
     let status = response.status();
     assert!(response.headers().contains_key("x-request-id"));
     if status.is_client_error() || status.is_server_error() {
         assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json", "{status}");
     }
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    (status, String::from_utf8(body.to_vec()).unwrap())
+    let body = response.into_body().collect().await.expect("well-formed").to_bytes();
+    (status, String::from_utf8(body.to_vec()).expect("well-formed"))
 }
 
 fn line(body: impl Into<Body>) -> Request<Body> {
-    Request::post("/lines").header(header::CONTENT_TYPE, "application/json").body(body.into()).unwrap()
+    Request::post("/lines").header(header::CONTENT_TYPE, "application/json").body(body.into()).expect("well-formed")
 }
 
 fn page(path: &str) -> Request<Body> {
-    Request::get(path).body(Body::empty()).unwrap()
+    Request::get(path).body(Body::empty()).expect("well-formed")
 }
 
 fn code(body: &str) -> String {
-    serde_json::from_str::<Value>(body).unwrap()["code"].as_str().unwrap().to_owned()
+    serde_json::from_str::<Value>(body).expect("well-formed")["code"].as_str().expect("well-formed").to_owned()
 }
 
 #[tokio::test]

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use support::{Issuer, good_claims};
 
 fn with(change: impl FnOnce(&mut serde_json::Map<String, Value>)) -> Value {
-    let mut claims = serde_json::to_value(good_claims()).unwrap();
-    change(claims.as_object_mut().unwrap());
+    let mut claims = serde_json::to_value(good_claims()).expect("claims are plain data");
+    change(claims.as_object_mut().expect("claims are an object"));
     claims
 }
 
