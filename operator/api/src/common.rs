@@ -54,10 +54,10 @@ pub struct LocalReference {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[x_kube(
     validation = Rule::new("!has(self.requests) || !has(self.limits) || !has(self.requests.cpu) || !has(self.limits.cpu) \
-        || quantity(self.requests.cpu).compareTo(quantity(self.limits.cpu)) <= 0")
+        || !isQuantity(self.requests.cpu) || !isQuantity(self.limits.cpu) || quantity(self.requests.cpu).compareTo(quantity(self.limits.cpu)) <= 0")
         .message("the CPU request must not exceed the CPU limit"),
     validation = Rule::new("!has(self.requests) || !has(self.limits) || !has(self.requests.memory) || !has(self.limits.memory) \
-        || quantity(self.requests.memory).compareTo(quantity(self.limits.memory)) <= 0")
+        || !isQuantity(self.requests.memory) || !isQuantity(self.limits.memory) || quantity(self.requests.memory).compareTo(quantity(self.limits.memory)) <= 0")
         .message("the memory request must not exceed the memory limit"),
 )]
 pub struct Resources {
@@ -90,7 +90,7 @@ pub struct ResourceAmounts {
 pub struct Storage {
     /// Size of the volume. It can grow, where the storage class allows it, but never shrink.
     #[serde(default = "default_storage_size")]
-    #[x_kube(validation = Rule::new("quantity(self).compareTo(quantity(oldSelf)) >= 0")
+    #[x_kube(validation = Rule::new("!isQuantity(self) || quantity(self).compareTo(quantity(oldSelf)) >= 0")
         .message("storage cannot shrink: set the current size or a larger one"))]
     pub size: Quantity,
     /// Storage class of the volume; the cluster's default class if left out.

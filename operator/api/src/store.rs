@@ -28,7 +28,7 @@ use crate::{
     printcolumn(name = "API", type_ = "string", json_path = ".status.endpoints.api", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    validation = Rule::new("size(self.metadata.name) <= 40 && !format.dns1035Label().validate(self.metadata.name).hasValue()").message("the name must be a DNS label of at most 40 characters, as the names of Services are made from it: lower case letters, digits and '-', starting with a letter")
+    validation = Rule::new("size(self.metadata.name) <= 40 && self.metadata.name.matches('^[a-z][-a-z0-9]*$')").message("the name must be a DNS label of at most 40 characters, as the names of Services are made from it: lower case letters, digits and '-', starting with a letter")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct StoreSpec {

@@ -32,7 +32,7 @@ use crate::{Autoscaling, EnvVar, Exposure, ImagePullPolicy, LocalReference, Reso
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason", priority = 1),
     printcolumn(name = "Image", type_ = "string", json_path = ".spec.image", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    validation = Rule::new("!format.dns1035Label().validate(self.metadata.name).hasValue()").message("the name must be a DNS label, as it becomes the name of a Service: lower case letters, digits and '-', starting with a letter, at most 63 characters")
+    validation = Rule::new("size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z][-a-z0-9]*$')").message("the name must be a DNS label, as it becomes the name of a Service: lower case letters, digits and '-', starting with a letter, at most 63 characters")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
