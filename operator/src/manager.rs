@@ -10,7 +10,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::framework::{Cache, Context, Queues, Receivers, install_metrics, run as run_controller, serve_ops};
+use crate::{
+    framework::{Cache, Context, Queues, Receivers, install_metrics, run as run_controller, serve_ops},
+    store_database::StoreDatabaseReconciler,
+    store_topic::StoreTopicReconciler,
+};
 
 /// Runs the operator until SIGTERM or SIGINT, or until a part of it ends, which is an error.
 ///
@@ -71,7 +75,9 @@ async fn start(
             });
         };
     }
-    drop((stores, services, databases, topics));
+    controller!("the StoreDatabase controller", StoreDatabaseReconciler, databases);
+    controller!("the StoreTopic controller", StoreTopicReconciler, topics);
+    drop((stores, services));
     Ok(parts)
 }
 

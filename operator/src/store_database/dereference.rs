@@ -1,23 +1,28 @@
-//! Reads what a database's spec refers to. Secrets and the volume's claim are read from the API server itself: a password
-//! made because a cache was late would lock everybody out.
+//! Reads what a database's spec refers to. What the cache does not have is asked of the API server: a password made because
+//! a watch was late would lock everybody out.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Debug};
 
 use api::{StoreDatabase, StoreDatabaseSpec};
 use k8s_openapi::{
+    NamespaceResourceScope,
     api::{
         core::v1::{PersistentVolumeClaim, Secret},
         storage::v1::StorageClass,
     },
     apimachinery::pkg::api::resource::Quantity,
 };
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 
 use super::{
     names::Names,
     sql::{Identifier, NoRandomness, Password},
 };
-use crate::storage;
+use crate::{
+    framework::{Cached, Context, namespace},
+    storage,
+};
 
 /// Passwords of the databases' roles: those of their Secrets, and new ones where there is no Secret yet.
 pub type Passwords = BTreeMap<Identifier, Password>;
@@ -71,7 +76,7 @@ pub enum DereferenceError {
         /// Its name.
         name: String,
         /// What the API server said.
-        source: kube::Error,
+        source: Box<kube::Error>,
     },
     /// No password could be made.
     #[error("cannot make a password")]
@@ -79,88 +84,88 @@ pub enum DereferenceError {
 }
 
 /// Reads everything a database needs.
-pub async fn dereference(client: &Client, database: &StoreDatabase) -> Result<Reads, DereferenceError> {
-    let namespace = database.namespace().unwrap_or_default();
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), &namespace);
+pub(super) async fn dereference(context: &Context, database: &StoreDatabase) -> Result<Reads, DereferenceError> {
+    let reader = Reader { context, namespace: namespace(database) };
     let names = Names::new(&database.name_any());
-    let passwords = passwords(&secrets, &names, &database.spec).await?;
+    let passwords = reader.passwords(&names, &database.spec).await?;
     let server = match &database.spec.external {
-        Some(external) => {
-            let name = external.admin_secret_ref.name.clone();
-            let secret = secret(&secrets, &name).await?;
-            ServerReads::External(AdminReads { name, secret })
-        }
-        None => ServerReads::Managed(Box::new(managed(client, &namespace, &names, &database.spec).await?)),
+        Some(_) => ServerReads::External(administrator(context, database).await?),
+        None => ServerReads::Managed(Box::new(reader.managed(&names, &database.spec).await?)),
     };
     Ok(Reads { passwords, server })
 }
 
+/// Reads the login of the administrator of an external server.
+pub(super) async fn administrator(
+    context: &Context,
+    database: &StoreDatabase,
+) -> Result<AdminReads, DereferenceError> {
+    let reader = Reader { context, namespace: namespace(database) };
+    let name = database.spec.external.as_ref().map(|external| external.admin_secret_ref.name.clone());
+    let name = name.unwrap_or_default();
+    let secret = reader.get("Secret", &name).await?;
+    Ok(AdminReads { name, secret })
+}
+
 /// The password in a Secret.
-pub fn password(secret: &Secret) -> Option<Password> {
+pub(super) fn password(secret: &Secret) -> Option<Password> {
     let bytes = secret.data.as_ref()?.get("password")?;
     Password::from_secret(std::str::from_utf8(&bytes.0).ok()?)
 }
 
-async fn passwords(
-    secrets: &Api<Secret>,
-    names: &Names,
-    spec: &StoreDatabaseSpec,
-) -> Result<Passwords, DereferenceError> {
-    let mut passwords = Passwords::new();
-    // A name that is none is refused by the next step.
-    for name in spec.databases.iter().filter_map(|database| Identifier::parse(&database.name).ok()) {
-        let kept = secret(secrets, &names.login_secret(&name)).await?.as_ref().and_then(password);
-        let password = kept.map_or_else(Password::generate, Ok)?;
-        passwords.insert(name, password);
-    }
-    Ok(passwords)
+struct Reader<'a> {
+    context: &'a Context,
+    namespace: &'a str,
 }
 
-async fn managed(
-    client: &Client,
-    namespace: &str,
-    names: &Names,
-    spec: &StoreDatabaseSpec,
-) -> Result<ManagedReads, DereferenceError> {
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    // The claim first: a claim that is there now had its Secret before, so a Secret found missing afterwards is lost.
-    let claim = claim(client, namespace, &names.volume()).await?;
-    let superuser = secret(&secrets, &names.superuser_secret()).await?;
-    let want = spec.managed.as_ref().map(|managed| Quantity::from(&managed.storage.size));
-    let class = match &claim {
-        Some(claim) if want.is_some_and(|want| storage::must_grow(&want, Some(claim))) => {
-            storage_class(client, claim).await?
+impl Reader<'_> {
+    async fn passwords(&self, names: &Names, spec: &StoreDatabaseSpec) -> Result<Passwords, DereferenceError> {
+        let mut passwords = Passwords::new();
+        // A name that is none is refused by the next step.
+        for name in spec.databases.iter().filter_map(|database| Identifier::parse(&database.name).ok()) {
+            let secret: Option<Secret> = self.get("Secret", &names.login_secret(&name)).await?;
+            let password = secret.as_ref().and_then(password).map_or_else(Password::generate, Ok)?;
+            passwords.insert(name, password);
         }
-        _ => None,
-    };
-    let storage = storage::Observed { claim, class };
-    Ok(ManagedReads { superuser, storage, new_password: Password::generate()? })
-}
+        Ok(passwords)
+    }
 
-async fn secret(secrets: &Api<Secret>, name: &str) -> Result<Option<Secret>, DereferenceError> {
-    secrets.get_opt(name).await.map_err(failed("Secret", name))
-}
+    async fn managed(&self, names: &Names, spec: &StoreDatabaseSpec) -> Result<ManagedReads, DereferenceError> {
+        // The claim first: a claim that is there now had its Secret before, so a Secret found missing afterwards is lost.
+        let claim: Option<PersistentVolumeClaim> = self.get("PersistentVolumeClaim", &names.volume()).await?;
+        let superuser = self.get("Secret", &names.superuser_secret()).await?;
+        let want = spec.managed.as_ref().map(|managed| Quantity::from(&managed.storage.size));
+        let class = match &claim {
+            Some(claim) if want.is_some_and(|want| storage::must_grow(&want, Some(claim))) => {
+                self.storage_class(claim).await?
+            }
+            _ => None,
+        };
+        let storage = storage::Observed { claim, class };
+        Ok(ManagedReads { superuser, storage, new_password: Password::generate()? })
+    }
 
-async fn claim(
-    client: &Client,
-    namespace: &str,
-    name: &str,
-) -> Result<Option<PersistentVolumeClaim>, DereferenceError> {
-    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
-    claims.get_opt(name).await.map_err(failed("PersistentVolumeClaim", name))
-}
+    /// The object as the cache has it, else as the API server has it.
+    async fn get<K>(&self, kind: &'static str, name: &str) -> Result<Option<K>, DereferenceError>
+    where
+        K: Cached + Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Debug,
+    {
+        if let Some(seen) = self.context.cache.get::<K>(self.namespace, name) {
+            return Ok(Some(K::clone(&seen)));
+        }
+        let api: Api<K> = Api::namespaced(self.context.client.clone(), self.namespace);
+        api.get_opt(name).await.map_err(failed(kind, name))
+    }
 
-async fn storage_class(
-    client: &Client,
-    claim: &PersistentVolumeClaim,
-) -> Result<Option<StorageClass>, DereferenceError> {
-    let Some(name) = storage::class_of(claim) else {
-        return Ok(None);
-    };
-    Api::all(client.clone()).get_opt(name).await.map_err(failed("StorageClass", name))
+    async fn storage_class(&self, claim: &PersistentVolumeClaim) -> Result<Option<StorageClass>, DereferenceError> {
+        let Some(name) = storage::class_of(claim) else {
+            return Ok(None);
+        };
+        Api::all(self.context.client.clone()).get_opt(name).await.map_err(failed("StorageClass", name))
+    }
 }
 
 fn failed(kind: &'static str, name: &str) -> impl FnOnce(kube::Error) -> DereferenceError {
     let name = name.to_owned();
-    move |source| DereferenceError::Read { kind, name, source }
+    move |source| DereferenceError::Read { kind, name, source: Box::new(source) }
 }

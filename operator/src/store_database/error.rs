@@ -1,13 +1,16 @@
 //! What can go wrong with a database, a step an enum.
 
-use super::sql::{Identifier, InvalidIdentifier};
+use api::{ConditionType, Reason};
+
+use super::{
+    dereference::DereferenceError,
+    sql::{Identifier, InvalidIdentifier, SqlError},
+};
+use crate::framework::{ApplyError, Finding, FinalizerError, ReconcileError, Retry, StatusError, chain};
 
 /// The resource cannot be carried out as it stands, or as the cluster stands.
 #[derive(Debug, thiserror::Error)]
 pub enum ValidateError {
-    /// The object was not read from an API server.
-    #[error("the object has no namespace or uid")]
-    NotStored,
     /// Not exactly one of the modes is set; the schema refuses that.
     #[error("set exactly one of managed and external")]
     Mode,
@@ -47,4 +50,91 @@ pub enum ValidateError {
         /// The key.
         key: &'static str,
     },
+}
+
+/// Why a database could not be reconciled.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Something it refers to could not be read.
+    #[error(transparent)]
+    Dereference(#[from] DereferenceError),
+    /// It cannot be carried out.
+    #[error(transparent)]
+    Validate(#[from] ValidateError),
+    /// A child could not be written.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// The PostgreSQL server could not be brought to what is wanted.
+    #[error(transparent)]
+    Sql(#[from] SqlError),
+    /// The status could not be written.
+    #[error(transparent)]
+    Status(#[from] StatusError),
+    /// The finalizer could not be changed.
+    #[error(transparent)]
+    Finalizer(#[from] FinalizerError),
+}
+
+impl ReconcileError for Error {
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Dereference(_) => Reason::ReadFailed,
+            Self::Validate(error) => error.reason(),
+            Self::Apply(error) => error.reason(),
+            Self::Sql(error) => sql_reason(error),
+            Self::Status(error) => error.reason(),
+            Self::Finalizer(error) => error.reason(),
+        }
+    }
+
+    fn retry(&self) -> Retry {
+        match self {
+            Self::Validate(error) => error.retry(),
+            Self::Dereference(_) | Self::Apply(_) | Self::Sql(_) | Self::Status(_) | Self::Finalizer(_) => {
+                Retry::Backoff
+            }
+        }
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        match self {
+            Self::Sql(_) | Self::Validate(ValidateError::CredentialsLost { .. }) => {
+                vec![Finding::no(ConditionType::ServerReady, self.reason(), chain(self))]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl ValidateError {
+    fn reason(&self) -> Reason {
+        match self {
+            Self::CredentialsLost { .. } => Reason::CredentialsLost,
+            Self::AdminMissing { .. } => Reason::SecretMissing,
+            Self::AdminInvalid { .. } => Reason::SecretInvalid,
+            Self::Mode | Self::Port(_) | Self::Name(_) | Self::Unread(_) => Reason::SpecInvalid,
+        }
+    }
+
+    fn retry(&self) -> Retry {
+        match self {
+            // Secrets that users make bear no label of ours, so no watch tells when they come.
+            Self::CredentialsLost { .. } | Self::AdminMissing { .. } | Self::AdminInvalid { .. } | Self::Unread(_) => {
+                Retry::Backoff
+            }
+            Self::Mode | Self::Port(_) | Self::Name(_) => Retry::OnChange,
+        }
+    }
+}
+
+fn sql_reason(error: &SqlError) -> Reason {
+    match error {
+        SqlError::Connect(_) if error.is_login_refused() => Reason::DatabaseLoginRefused,
+        SqlError::Connect(_) | SqlError::Deadline => Reason::DatabaseUnreachable,
+        SqlError::Observe(_)
+        | SqlError::Probe { .. }
+        | SqlError::Run { .. }
+        | SqlError::Unsettled
+        | SqlError::Randomness(_) => Reason::DatabaseStatementFailed,
+    }
 }

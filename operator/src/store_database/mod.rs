@@ -1,8 +1,68 @@
 //! StoreDatabase: a PostgreSQL server, or a place on one, with a database and a login role per service.
 
-pub mod build;
-pub mod dereference;
-pub mod error;
-pub mod names;
+mod apply;
+mod build;
+mod dereference;
+mod error;
+mod finalize;
+mod names;
 pub mod sql;
-pub mod validate;
+mod status;
+mod validate;
+
+use std::{sync::Arc, time::Duration};
+
+use api::{StoreDatabase, label};
+use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Pod};
+use kube::runtime::controller::Action;
+
+use self::{
+    error::Error,
+    status::ServerState,
+    validate::{Mode, Validated},
+};
+use crate::framework::{Context, Reconciler, add_finalizer, write_status};
+
+/// How often the server is looked at again: nothing tells when somebody changes it by hand.
+const RESYNC: Duration = Duration::from_secs(60);
+
+/// The StoreDatabase controller.
+pub(crate) struct StoreDatabaseReconciler;
+
+impl Reconciler for StoreDatabaseReconciler {
+    type Object = StoreDatabase;
+    type Error = Error;
+
+    const NAME: &'static str = "store_database";
+
+    async fn reconcile(&self, context: &Context, database: Arc<StoreDatabase>) -> Result<Action, Error> {
+        if database.metadata.deletion_timestamp.is_some() {
+            finalize::finalize(context, &database).await?;
+            return Ok(Action::await_change());
+        }
+        add_finalizer(context, &*database).await?;
+        let reads = dereference::dereference(context, &database).await?;
+        let superuser = apply::Superuser::of(&reads);
+        let validated = validate::validate(&database, reads)?;
+        let changed = apply::children(context, &validated, &superuser).await?;
+        let server = server_state(context, &validated, changed);
+        let outcome = match server.serves() {
+            true => Some(sql::ensure(&validated.server(), &validated.tenancy(), &validated.logins).await?),
+            false => None,
+        };
+        let (status, findings) = status::status(&validated, &server, outcome.as_ref());
+        write_status(context, &*database, status, findings).await?;
+        Ok(Action::requeue(RESYNC))
+    }
+}
+
+fn server_state(context: &Context, validated: &Validated, changed: bool) -> ServerState {
+    match validated.mode {
+        Mode::External(_) => ServerState::Ready,
+        Mode::Managed(_) => {
+            let stateful_set = context.cache.get::<StatefulSet>(&validated.namespace, &validated.names.server());
+            let pods = context.cache.labelled::<Pod>(&validated.namespace, label::DATABASE, &validated.name);
+            ServerState::of_managed(stateful_set.as_deref(), pods.iter().map(|pod| &**pod), changed)
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::sql::Identifier;
 
-/// Builds the names from what the children of one store share: the store's name, or the resource's own without a store.
+/// Builds the names from the resource's own, which is its store's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
     prefix: String,
@@ -19,11 +19,6 @@ impl Names {
         format!("{}-postgres", self.prefix)
     }
 
-    /// The managed server's only Pod.
-    pub fn pod(&self) -> String {
-        format!("{}-0", self.server())
-    }
-
     /// The managed server's PersistentVolumeClaim.
     pub fn volume(&self) -> String {
         format!("data-{}-0", self.server())
@@ -34,8 +29,8 @@ impl Names {
         format!("{}-superuser", self.server())
     }
 
-    /// The Secret with the login of one database.
+    /// The Secret with the login of one database. Its name cannot have the `_` that a database's may.
     pub fn login_secret(&self, database: &Identifier) -> String {
-        format!("{}-{}-database", self.prefix, database.as_str())
+        format!("{}-{}-database", self.prefix, database.as_str().replace('_', "-"))
     }
 }

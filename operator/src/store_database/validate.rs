@@ -5,17 +5,20 @@ use k8s_openapi::{
     api::core::v1::{ResourceRequirements, Secret},
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::OwnerReference},
 };
-use kube::{Resource, ResourceExt};
+use kube::ResourceExt;
 use sqlx::postgres::PgSslMode;
 
 use super::{
     build,
-    dereference::{AdminReads, Reads, ServerReads, password},
+    dereference::{AdminReads, ManagedReads, Passwords, Reads, ServerReads, password},
     error::ValidateError,
     names::Names,
     sql::{Identifier, Login, Password, Server, Tenancy},
 };
-use crate::storage;
+use crate::{
+    framework::{namespace, owner_reference},
+    storage,
+};
 
 /// A database resource that can be carried out.
 #[derive(Clone, Debug)]
@@ -101,15 +104,15 @@ impl Validated {
 }
 
 /// What stands as a comment on the roles that a resource made on somebody else's server.
-pub fn mark(namespace: &str, name: &str) -> String {
+fn mark(namespace: &str, name: &str) -> String {
     format!("{} StoreDatabase {namespace}/{name}", api::GROUP)
 }
 
 /// Checks a resource against what was read for it.
 pub fn validate(database: &StoreDatabase, reads: Reads) -> Result<Validated, ValidateError> {
     let name = database.name_any();
-    let namespace = database.namespace().ok_or(ValidateError::NotStored)?;
-    let owner = database.controller_owner_ref(&()).ok_or(ValidateError::NotStored)?;
+    let namespace = namespace(database).to_owned();
+    let owner = owner_reference(database);
     let store = store_of(database);
     let names = Names::new(&name);
     let logins = logins(&database.spec.databases, reads.passwords)?;
@@ -121,8 +124,7 @@ pub fn validate(database: &StoreDatabase, reads: Reads) -> Result<Validated, Val
             (host, build::PORT, Mode::Managed(Box::new(mode)))
         }
         (None, Some(external), ServerReads::External(admin)) => {
-            let port = u16::try_from(external.port).map_err(|_| ValidateError::Port(external.port))?;
-            (external.host.clone(), port, Mode::External(administrator(&admin)?))
+            (external.host.clone(), port(external.port)?, Mode::External(administrator(&admin)?))
         }
         _ => return Err(ValidateError::Mode),
     };
@@ -130,18 +132,44 @@ pub fn validate(database: &StoreDatabase, reads: Reads) -> Result<Validated, Val
 }
 
 /// The store a database belongs to.
-pub fn store_of(database: &StoreDatabase) -> String {
+fn store_of(database: &StoreDatabase) -> String {
     database.labels().get(label::STORE).cloned().unwrap_or_else(|| database.name_any())
 }
 
-/// The names of a resource's databases.
-pub fn identifiers(databases: &[NamedDatabase]) -> Result<Vec<Identifier>, ValidateError> {
+/// How the operator removes what it made on somebody else's server.
+pub(super) fn removal(database: &StoreDatabase, admin: &AdminReads) -> Result<Removal, ValidateError> {
+    let external = database.spec.external.as_ref().ok_or(ValidateError::Mode)?;
+    let admin = administrator(admin)?;
+    let server = Server {
+        host: external.host.clone(),
+        port: port(external.port)?,
+        tls: PgSslMode::Prefer,
+        username: admin.username,
+        password: admin.password,
+    };
+    let tenancy = Tenancy::Shared { mark: mark(namespace(database), &database.name_any()) };
+    Ok(Removal { server, tenancy, names: identifiers(&database.spec.databases)? })
+}
+
+/// What to remove from somebody else's server.
+#[derive(Clone, Debug)]
+pub(super) struct Removal {
+    pub(super) server: Server,
+    pub(super) tenancy: Tenancy,
+    pub(super) names: Vec<Identifier>,
+}
+
+fn port(number: i32) -> Result<u16, ValidateError> {
+    u16::try_from(number).map_err(|_| ValidateError::Port(number))
+}
+
+fn identifiers(databases: &[NamedDatabase]) -> Result<Vec<Identifier>, ValidateError> {
     databases.iter().map(|database| Ok(Identifier::parse(&database.name)?)).collect()
 }
 
 fn logins(
     databases: &[NamedDatabase],
-    mut passwords: super::dereference::Passwords,
+    mut passwords: Passwords,
 ) -> Result<Vec<Login>, ValidateError> {
     let with_password = |name: Identifier| {
         let password = passwords.remove(&name).ok_or_else(|| ValidateError::Unread(name.clone()))?;
@@ -152,7 +180,7 @@ fn logins(
 
 /// The superuser's password is made once, together with the volume. Were it made again over a volume with data in it,
 /// nobody could log in any more.
-fn superuser(names: &Names, server: &super::dereference::ManagedReads) -> Result<Password, ValidateError> {
+fn superuser(names: &Names, server: &ManagedReads) -> Result<Password, ValidateError> {
     let lost = || ValidateError::CredentialsLost { secret: names.superuser_secret(), volume: names.volume() };
     match (&server.superuser, &server.storage.claim) {
         (Some(secret), _) => password(secret).ok_or_else(lost),

@@ -111,6 +111,7 @@ impl Brokers {
             .set("bootstrap.servers", bootstrap)
             .set("client.id", "greencommerce-operator")
             .set("socket.connection.setup.timeout.ms", "5000")
+            .set("reconnect.backoff.max.ms", "1000")
             .set("enable.metrics.push", "false")
             // What fails is returned and logged by whoever asked.
             .set_log_level(RDKafkaLogLevel::Emerg)

@@ -1,4 +1,43 @@
 //! StoreTopic: one Kafka topic, kept as described.
 
 pub mod brokers;
+mod error;
+mod finalize;
 pub mod plan;
+mod status;
+mod validate;
+
+use std::{sync::Arc, time::Duration};
+
+use api::StoreTopic;
+use kube::runtime::controller::Action;
+
+use self::{brokers::Brokers, error::Error};
+use crate::framework::{Context, Reconciler, add_finalizer, write_status};
+
+/// How often the brokers are looked at again: nothing tells when somebody changes a topic by hand.
+const RESYNC: Duration = Duration::from_secs(60);
+
+/// The StoreTopic controller.
+pub(crate) struct StoreTopicReconciler;
+
+impl Reconciler for StoreTopicReconciler {
+    type Object = StoreTopic;
+    type Error = Error;
+
+    const NAME: &'static str = "store_topic";
+
+    async fn reconcile(&self, context: &Context, topic: Arc<StoreTopic>) -> Result<Action, Error> {
+        if topic.metadata.deletion_timestamp.is_some() {
+            finalize::finalize(context, &topic).await?;
+            return Ok(Action::await_change());
+        }
+        add_finalizer(context, &*topic).await?;
+        let desired = validate::validate(&topic.spec)?;
+        let brokers = Brokers::new(&topic.spec.bootstrap_servers)?;
+        let outcome = brokers.ensure(&topic.spec.topic_name, &desired).await?;
+        let (status, findings) = status::status(&topic.spec.topic_name, &outcome);
+        write_status(context, &*topic, status, findings).await?;
+        Ok(Action::requeue(RESYNC))
+    }
+}

@@ -29,7 +29,9 @@ pub const PORT: u16 = 5432;
 /// User and group of the official image.
 const UID: i64 = 999;
 
-const DATA: &str = "/var/lib/postgresql/data";
+/// Where the volume is mounted: not where the official images declare a volume of their own, which differs by version
+/// and which the container runtime would put an empty one over.
+const DATA: &str = "/data";
 const SECRETS: &str = "/etc/postgres-superuser";
 
 /// Connections the server takes. Every replica of a service keeps a pool, and a rollout doubles them for a while;

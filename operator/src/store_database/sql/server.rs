@@ -23,9 +23,10 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Looking and changing settle in two rounds; a third is for a server that somebody else changes at the same time.
 const ROUNDS: usize = 3;
 
-/// Error codes of PostgreSQL (appendix A of its manual) that answer whether a password is right.
+/// Error codes of PostgreSQL (appendix A of its manual) that tell how a login ended.
 mod code {
     pub(super) const INVALID_PASSWORD: &str = "28P01";
+    pub(super) const INVALID_AUTHORIZATION: &str = "28000";
     pub(super) const DATABASE_MISSING: &str = "3D000";
     pub(super) const INSUFFICIENT_PRIVILEGE: &str = "42501";
 }
@@ -88,6 +89,17 @@ pub enum SqlError {
     /// No verifier could be made.
     #[error("cannot make a password verifier")]
     Randomness(#[from] NoRandomness),
+}
+
+impl SqlError {
+    /// Whether the server is there but does not take the administrator's name and password.
+    pub fn is_login_refused(&self) -> bool {
+        let Self::Connect(error) = self else {
+            return false;
+        };
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        matches!(code.as_deref(), Some(code::INVALID_PASSWORD | code::INVALID_AUTHORIZATION))
+    }
 }
 
 /// What became of each database, by name.

@@ -1,0 +1,45 @@
+//! Writes a database's children, as far as they differ.
+
+use super::{
+    build,
+    dereference::{Reads, ServerReads},
+    validate::{Mode, Validated},
+};
+use crate::framework::{ApplyError, Context, apply};
+
+/// Whether the superuser's Secret exists: then it is never written again, also not its labels, in whatever way it came.
+pub(super) struct Superuser {
+    exists: bool,
+}
+
+impl Superuser {
+    pub(super) fn of(reads: &Reads) -> Self {
+        match &reads.server {
+            ServerReads::Managed(server) => Self { exists: server.superuser.is_some() },
+            ServerReads::External(_) => Self { exists: false },
+        }
+    }
+}
+
+/// Writes the children. Returns whether the server itself was changed, so that what is known of it is out of date.
+pub(super) async fn children(
+    context: &Context,
+    validated: &Validated,
+    superuser: &Superuser,
+) -> Result<bool, ApplyError> {
+    let mut changed = false;
+    if let Mode::Managed(managed) = &validated.mode {
+        let server = build::server(validated, managed);
+        // The password is kept before anything is made with it.
+        if !superuser.exists {
+            apply(context, server.superuser).await?;
+        }
+        apply(context, server.volume).await?;
+        apply(context, server.service).await?;
+        changed = apply(context, server.stateful_set).await?;
+    }
+    for login in build::logins(validated) {
+        apply(context, login).await?;
+    }
+    Ok(changed)
+}

@@ -1,0 +1,37 @@
+//! The end of a database resource: what its deletion policy says about the data.
+
+use api::{DeletionPolicy, StoreDatabase, label};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
+use kube::ResourceExt;
+
+use super::{dereference::administrator, error::Error, sql, validate};
+use crate::framework::{Context, delete, has_finalizer, namespace, remove_finalizer};
+
+/// Removes the data or leaves it, then lets the resource go. The server itself goes with its owner.
+pub(super) async fn finalize(context: &Context, database: &StoreDatabase) -> Result<(), Error> {
+    if !has_finalizer(database) {
+        return Ok(());
+    }
+    match database.spec.deletion_policy {
+        DeletionPolicy::Retain => {}
+        DeletionPolicy::Delete => remove_data(context, database).await?,
+    }
+    remove_finalizer(context, database).await?;
+    Ok(())
+}
+
+async fn remove_data(context: &Context, database: &StoreDatabase) -> Result<(), Error> {
+    if database.spec.external.is_some() {
+        let admin = administrator(context, database).await?;
+        let removal = validate::removal(database, &admin)?;
+        sql::remove(&removal.server, &removal.tenancy, &removal.names).await?;
+    }
+    let (namespace, name) = (namespace(database), database.name_any());
+    for claim in context.cache.labelled::<PersistentVolumeClaim>(namespace, label::DATABASE, &name) {
+        delete(context, &*claim).await?;
+    }
+    for secret in context.cache.labelled::<Secret>(namespace, label::DATABASE, &name) {
+        delete(context, &*secret).await?;
+    }
+    Ok(())
+}

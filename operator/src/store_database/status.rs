@@ -1,0 +1,116 @@
+//! What a database's status says. Pure.
+
+use api::{ConditionType, DatabaseStatus, Reason, StoreDatabaseStatus};
+use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Pod};
+
+use super::{
+    sql::Outcome,
+    validate::{Mode, Validated},
+};
+use crate::framework::{Finding, trouble_of};
+
+/// The state of the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ServerState {
+    /// It serves, as the resource describes it.
+    Ready,
+    /// It serves, but not yet as described.
+    Changing(String),
+    /// It does not serve.
+    Down(Reason, String),
+}
+
+impl ServerState {
+    /// The state of a managed server. `changed`: the StatefulSet was written just now, so what was seen of it is old.
+    pub(super) fn of_managed<'a>(
+        stateful_set: Option<&StatefulSet>,
+        pods: impl IntoIterator<Item = &'a Pod>,
+        changed: bool,
+    ) -> Self {
+        let Some(set) = stateful_set else {
+            return Self::Down(Reason::ChildPending, "the StatefulSet of the server is being created".to_owned());
+        };
+        let status = set.status.as_ref();
+        let ready = status.and_then(|status| status.ready_replicas).unwrap_or(0) >= 1;
+        let observed = status.and_then(|status| status.observed_generation) == set.metadata.generation;
+        let updated = status.is_some_and(|status| status.current_revision == status.update_revision);
+        if ready {
+            return if observed && updated && !changed {
+                Self::Ready
+            } else {
+                Self::Changing("the server is being replaced by a changed one".to_owned())
+            };
+        }
+        match trouble_of(pods) {
+            Some(trouble) => Self::Down(trouble.reason, trouble.message),
+            None => Self::Down(Reason::PodsStarting, "the server is starting".to_owned()),
+        }
+    }
+
+    /// Whether it can be asked for something.
+    pub(super) fn serves(&self) -> bool {
+        !matches!(self, Self::Down(..))
+    }
+}
+
+/// The status without its conditions, and what was found for them. `outcome` is what became of the databases, where the
+/// server could be asked.
+pub(super) fn status(
+    validated: &Validated,
+    server: &ServerState,
+    outcome: Option<&Outcome>,
+) -> (StoreDatabaseStatus, Vec<Finding>) {
+    let databases = validated.logins.iter().map(|login| DatabaseStatus {
+        name: login.name.as_str().to_owned(),
+        ready: outcome.and_then(|outcome| outcome.get(&login.name)).is_some_and(Result::is_ok),
+        secret_name: validated.names.login_secret(&login.name),
+    });
+    let status = StoreDatabaseStatus { databases: databases.collect(), ..StoreDatabaseStatus::default() };
+    let mut findings = vec![server_finding(validated, server)];
+    findings.extend(storage_finding(validated));
+    let ready = readiness(validated, &findings, outcome);
+    findings.insert(0, ready);
+    (status, findings)
+}
+
+fn server_finding(validated: &Validated, server: &ServerState) -> Finding {
+    let condition = ConditionType::ServerReady;
+    match server {
+        ServerState::Ready => Finding::yes(
+            condition,
+            Reason::AllReady,
+            format!("the server at {}:{} accepts connections", validated.host, validated.port),
+        ),
+        ServerState::Changing(message) => Finding::no(condition, Reason::RollingOut, message),
+        ServerState::Down(reason, message) => Finding::no(condition, *reason, message),
+    }
+}
+
+fn storage_finding(validated: &Validated) -> Option<Finding> {
+    let Mode::Managed(managed) = &validated.mode else {
+        return None;
+    };
+    let (condition, holds, reason, message) = managed.storage.condition(&validated.names.volume());
+    Some(if holds { Finding::yes(condition, reason, message) } else { Finding::no(condition, reason, message) })
+}
+
+/// Ready is what every part is; else it repeats the first that is not, with its cause.
+fn readiness(validated: &Validated, parts: &[Finding], outcome: Option<&Outcome>) -> Finding {
+    let condition = ConditionType::Ready;
+    if let Some(part) = parts.iter().find(|part| part.holds != Some(true)) {
+        return Finding::no(condition, part.reason, part.message.clone());
+    }
+    let Some(outcome) = outcome else {
+        return Finding::no(condition, Reason::Reconciling, "the databases have not been looked at yet");
+    };
+    let conflicts: Vec<String> =
+        outcome.values().filter_map(|result| result.as_ref().err()).map(ToString::to_string).collect();
+    if !conflicts.is_empty() {
+        return Finding::no(condition, Reason::NameTaken, conflicts.join("; "));
+    }
+    let message = match validated.logins.len() {
+        1 => "1 database is ready".to_owned(),
+        number => format!("{number} databases are ready"),
+    };
+    Finding::yes(condition, Reason::AllReady, message)
+}

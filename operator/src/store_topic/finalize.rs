@@ -1,0 +1,40 @@
+//! The end of a topic resource: what its deletion policy says about the topic.
+
+use api::{DeletionPolicy, Store, StoreTopic, label};
+use kube::ResourceExt;
+
+use super::{
+    brokers::{BrokerError, Brokers},
+    error::Error,
+};
+use crate::framework::{Context, has_finalizer, namespace, remove_finalizer};
+
+/// Deletes the topic or leaves it, then lets the resource go.
+pub(super) async fn finalize(context: &Context, topic: &StoreTopic) -> Result<(), Error> {
+    if !has_finalizer(topic) {
+        return Ok(());
+    }
+    match topic.spec.deletion_policy {
+        DeletionPolicy::Retain => {}
+        DeletionPolicy::Delete => match delete(topic).await {
+            Err(BrokerError::Unreachable { .. }) if went_with_its_store(context, topic) => {}
+            result => result.map_err(Error::Delete)?,
+        },
+    }
+    remove_finalizer(context, topic).await?;
+    Ok(())
+}
+
+async fn delete(topic: &StoreTopic) -> Result<(), BrokerError> {
+    Brokers::new(&topic.spec.bootstrap_servers)?.delete(&topic.spec.topic_name).await
+}
+
+/// Whether the store the topic belongs to goes as well, and its broker with it: there is nobody left to ask, and what
+/// the store's own policy says about the broker's volume decides.
+fn went_with_its_store(context: &Context, topic: &StoreTopic) -> bool {
+    let Some(store) = topic.labels().get(label::STORE) else {
+        return false;
+    };
+    let store = context.cache.get::<Store>(namespace(topic), store);
+    store.is_none_or(|store| store.metadata.deletion_timestamp.is_some())
+}
