@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -22,9 +22,15 @@ pub struct KeySource(Arc<Kind>);
 
 enum Kind {
     Remote(Remote),
-    /// A set that does not change, such as the auth service's own.
+    /// A set that does not change.
     Fixed(HashMap<String, DecodingKey>),
+    /// The auth service's own.
+    Own(OwnKeys),
 }
+
+/// The keys of the process that issues the tokens, which it changes itself.
+#[derive(Clone, Default)]
+pub struct OwnKeys(Arc<std::sync::RwLock<HashMap<String, DecodingKey>>>);
 
 struct Remote {
     url: String,
@@ -68,12 +74,31 @@ impl KeySource {
         Ok(Self(Arc::new(Kind::Fixed(decoding_keys(set)?))))
     }
 
+    /// The keys of this very process.
+    #[must_use]
+    pub fn own(keys: OwnKeys) -> Self {
+        Self(Arc::new(Kind::Own(keys)))
+    }
+
     /// The key `kid`, or `None` where the set has no such key.
     pub async fn get(&self, kid: &str) -> Result<Option<DecodingKey>, KeysError> {
         match &*self.0 {
             Kind::Fixed(keys) => Ok(keys.get(kid).cloned()),
+            Kind::Own(keys) => Ok(keys.get(kid)),
             Kind::Remote(remote) => remote.get(kid).await,
         }
+    }
+}
+
+impl OwnKeys {
+    /// From now on, the keys of `set`.
+    pub fn replace(&self, set: &JwkSet) -> Result<(), KeysError> {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = decoding_keys(set)?;
+        Ok(())
+    }
+
+    fn get(&self, kid: &str) -> Option<DecodingKey> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(kid).cloned()
     }
 }
 

@@ -6,5 +6,5 @@ mod token;
 
 pub(crate) use caller::identify;
 pub use caller::{Admin, Caller, Staff};
-pub use keys::{KeySource, KeysError};
+pub use keys::{KeySource, KeysError, OwnKeys};
 pub use token::{AccessClaims, Rejected, TOKEN_TYPE, Verifier, VerifierArgs};

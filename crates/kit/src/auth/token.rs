@@ -63,6 +63,8 @@ pub struct Verifier {
 
 struct Shared {
     keys: KeySource,
+    issuer: String,
+    audience: String,
     validation: Validation,
 }
 
@@ -87,7 +89,26 @@ impl Verifier {
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.validate_nbf = true;
         validation.leeway = LEEWAY;
-        Self { shared: Arc::new(Shared { keys, validation }) }
+        let (issuer, audience) = (issuer.to_owned(), audience.to_owned());
+        Self { shared: Arc::new(Shared { keys, issuer, audience, validation }) }
+    }
+
+    /// The same demands, with other keys.
+    #[must_use]
+    pub fn with_keys(&self, keys: KeySource) -> Self {
+        Self::new(keys, self.issuer(), self.audience())
+    }
+
+    /// The issuer that tokens must have.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.shared.issuer
+    }
+
+    /// The audience that tokens must be for.
+    #[must_use]
+    pub fn audience(&self) -> &str {
+        &self.shared.audience
     }
 
     /// A verifier that reads the keys from the auth service.

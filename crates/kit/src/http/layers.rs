@@ -48,7 +48,7 @@ async fn limit_time(request: Request, next: Next) -> Response {
 
 /// One log line and one measurement per request, under its id and its route (never its path: that would make a metric per
 /// product).
-async fn observe(request: Request, next: Next) -> Response {
+async fn observe(mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let id = RequestId::from_headers(request.headers());
     let method = request.method().clone();
@@ -57,11 +57,17 @@ async fn observe(request: Request, next: Next) -> Response {
         .get::<MatchedPath>()
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
     let span = tracing::info_span!("request", id = id.0, %method, route);
+    // Plausible ids are visible ASCII, so this cannot fail.
+    let id = HeaderValue::try_from(id.0).ok();
+    if let Some(id) = id.clone() {
+        // So that what is called on behalf of this request has the same id.
+        request.headers_mut().insert(REQUEST_ID, id);
+    }
     let response = async {
         let mut response = next.run(request).await;
         let (status, elapsed) = (response.status().as_u16(), begun.elapsed());
-        if let Ok(value) = HeaderValue::try_from(&id.0) {
-            response.headers_mut().insert(REQUEST_ID, value);
+        if let Some(id) = id {
+            response.headers_mut().insert(REQUEST_ID, id);
         }
         tracing::debug!(status, milliseconds = elapsed.as_millis(), "answered");
         let labels = [("method", method.to_string()), ("route", route.clone()), ("status", status.to_string())];
