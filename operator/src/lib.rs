@@ -5,6 +5,8 @@ mod framework;
 mod manager;
 pub mod storage;
 pub mod store_database;
+mod store_service;
 pub mod store_topic;
+mod workload;
 
 pub use cli::Cli;

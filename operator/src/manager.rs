@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     framework::{Cache, Context, Queues, Receivers, install_metrics, run as run_controller, serve_ops},
     store_database::StoreDatabaseReconciler,
+    store_service::StoreServiceReconciler,
     store_topic::StoreTopicReconciler,
 };
 
@@ -75,9 +76,10 @@ async fn start(
             });
         };
     }
+    controller!("the StoreService controller", StoreServiceReconciler, services);
     controller!("the StoreDatabase controller", StoreDatabaseReconciler, databases);
     controller!("the StoreTopic controller", StoreTopicReconciler, topics);
-    drop((stores, services));
+    drop(stores);
     Ok(parts)
 }
 

@@ -1,0 +1,43 @@
+//! How a service is found, and who it is.
+
+use api::ServicePort as Port;
+use k8s_openapi::{
+    api::core::v1::{Service, ServiceAccount, ServicePort, ServiceSpec},
+    apimachinery::pkg::util::intstr::IntOrString,
+};
+
+use super::{PortName, Validated, meta};
+
+/// An identity of its own, which may do nothing.
+pub(super) fn service_account(of: &Validated) -> ServiceAccount {
+    ServiceAccount { metadata: meta(of), automount_service_account_token: Some(false), ..ServiceAccount::default() }
+}
+
+/// The way to the pods, unless they serve nobody. Probes and metrics are asked of pods directly, so that a service
+/// exposed on the nodes exposes nothing but its API.
+pub(super) fn service(of: &Validated) -> Option<Service> {
+    let ports: Vec<ServicePort> =
+        of.ports.iter().filter(|port| port.name != PortName::Ops).map(|port| service_port(of, *port)).collect();
+    (!ports.is_empty()).then(|| Service {
+        metadata: meta(of),
+        spec: Some(ServiceSpec {
+            type_: Some(if of.node_port.is_some() { "NodePort" } else { "ClusterIP" }.to_owned()),
+            selector: Some(of.selector.clone()),
+            ports: Some(ports),
+            ..ServiceSpec::default()
+        }),
+        status: None,
+    })
+}
+
+fn service_port(of: &Validated, port: Port) -> ServicePort {
+    ServicePort {
+        name: Some(port.name.as_str().to_owned()),
+        port: port.port,
+        target_port: Some(IntOrString::String(port.name.as_str().to_owned())),
+        protocol: Some("TCP".to_owned()),
+        node_port: of.node_port.filter(|_| port.name == PortName::Http),
+        app_protocol: (port.name == PortName::Grpc).then(|| "kubernetes.io/h2c".to_owned()),
+        ..ServicePort::default()
+    }
+}

@@ -1,0 +1,39 @@
+//! What can go wrong with a StoreService.
+
+use api::Reason;
+
+use super::{dereference::DereferenceError, validate::ValidateError};
+use crate::framework::{ApplyError, ReconcileError, Retry, StatusError};
+
+/// The step that failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreServiceError {
+    #[error(transparent)]
+    Dereference(#[from] DereferenceError),
+    #[error(transparent)]
+    Validate(#[from] ValidateError),
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    #[error(transparent)]
+    Status(#[from] StatusError),
+}
+
+impl ReconcileError for StoreServiceError {
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Dereference(error) => error.reason(),
+            Self::Validate(error) => error.reason(),
+            Self::Apply(error) => error.reason(),
+            Self::Status(error) => error.reason(),
+        }
+    }
+
+    fn retry(&self) -> Retry {
+        match self {
+            Self::Dereference(error) => error.retry(),
+            Self::Validate(error) => error.retry(),
+            Self::Apply(error) => error.retry(),
+            Self::Status(error) => error.retry(),
+        }
+    }
+}

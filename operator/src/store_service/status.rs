@@ -1,0 +1,280 @@
+//! Step 5: how far the service is, and what keeps it. Pure.
+
+use api::{ConditionType, Reason, StoreServiceStatus};
+use k8s_openapi::api::{
+    apps::v1::{Deployment, DeploymentStatus},
+    core::v1::Pod,
+};
+
+use super::{dereference::Seen, validate::Validated};
+use crate::framework::{Finding, trouble_of};
+
+/// The status, and the conditions to put into it. `wrote`: the cache is older than what was just written, so nothing
+/// it shows counts as done.
+pub(super) fn derive(
+    of: &Validated,
+    seen: &Seen,
+    before: Option<&StoreServiceStatus>,
+    wrote: bool,
+) -> (StoreServiceStatus, Vec<Finding>) {
+    let deployment = seen.deployment.as_deref();
+    let counts = Counts::of(deployment);
+    let verdict = verdict(of, seen, counts, wrote);
+    let rolled_out = matches!(verdict, Verdict::Ready) || (verdict.is_current() && counts.updated == counts.exist);
+    let status = StoreServiceStatus {
+        version: match (rolled_out, before) {
+            (true, _) if counts.exist > 0 => Some(tag(&of.image).to_owned()),
+            (_, before) => before.and_then(|before| before.version.clone()),
+        },
+        replicas: counts.exist,
+        ready_replicas: counts.ready,
+        desired_replicas: counts.desired,
+        pods: Some(format!("{}/{}", counts.ready, counts.desired)),
+        selector: Some(selector(of)),
+        ..StoreServiceStatus::default()
+    };
+    (status, verdict.findings())
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    desired: i32,
+    exist: i32,
+    updated: i32,
+    ready: i32,
+    available: i32,
+}
+
+impl Counts {
+    fn of(deployment: Option<&Deployment>) -> Self {
+        let Some(deployment) = deployment else { return Self::default() };
+        let status = deployment.status.clone().unwrap_or_default();
+        Self {
+            desired: deployment.spec.replicas.unwrap_or(1),
+            exist: status.replicas.unwrap_or(0),
+            updated: status.updated_replicas.unwrap_or(0),
+            ready: status.ready_replicas.unwrap_or(0),
+            available: status.available_replicas.unwrap_or(0),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Verdict {
+    Ready,
+    /// What the cache shows is older than the spec.
+    Outdated(String),
+    /// Time will do.
+    Waiting(Reason, String),
+    /// Time alone will not.
+    Stuck(Reason, String),
+}
+
+impl Verdict {
+    fn is_current(&self) -> bool {
+        !matches!(self, Self::Outdated(_))
+    }
+
+    fn findings(self) -> Vec<Finding> {
+        let (ready, progressing) = (ConditionType::Ready, ConditionType::Progressing);
+        match self {
+            Self::Ready => vec![
+                Finding::yes(ready, Reason::AllReady, "every pod is ready and runs the image of the spec"),
+                Finding::no(progressing, Reason::Settled, "nothing is under way"),
+            ],
+            Self::Outdated(message) => vec![
+                Finding::no(ready, Reason::Reconciling, message.clone()),
+                Finding::yes(progressing, Reason::Reconciling, message),
+            ],
+            Self::Waiting(reason, message) => {
+                vec![Finding::no(ready, reason, message.clone()), Finding::yes(progressing, reason, message)]
+            }
+            Self::Stuck(reason, message) => {
+                vec![Finding::no(ready, reason, message.clone()), Finding::no(progressing, reason, message)]
+            }
+        }
+    }
+}
+
+fn verdict(of: &Validated, seen: &Seen, counts: Counts, wrote: bool) -> Verdict {
+    let Some(deployment) = seen.deployment.as_deref().filter(|_| !wrote) else {
+        return Verdict::Outdated("the service's objects are being written".to_owned());
+    };
+    let status = deployment.status.clone().unwrap_or_default();
+    if status.observed_generation < deployment.metadata.generation {
+        return Verdict::Outdated("the Deployment's change has not been taken up yet".to_owned());
+    }
+    if counts.updated == counts.exist && counts.updated >= of.scaling.least() && counts.available >= of.scaling.least()
+    {
+        return Verdict::Ready;
+    }
+    if let Some(refused) = refused(&status) {
+        return Verdict::Stuck(Reason::PodsRefused, format!("the API server refuses pods: {refused}"));
+    }
+    if let Some(trouble) = trouble_of(seen.pods.iter().map(|pod| &**pod)) {
+        return Verdict::Stuck(trouble.reason, trouble.message);
+    }
+    waiting(seen, counts)
+}
+
+fn waiting(seen: &Seen, counts: Counts) -> Verdict {
+    let Counts { desired, exist, updated, ready, .. } = counts;
+    if let Some(pod) = seen.pods.iter().find(|pod| fails_its_probe(pod)) {
+        let name = pod.metadata.name.as_deref().unwrap_or_default();
+        let message =
+            format!("pod {name} has started but its readiness probe fails: see its logs for what it waits for");
+        return Verdict::Waiting(Reason::ProbeFailing, message);
+    }
+    if updated < exist {
+        let message =
+            format!("{updated} of {desired} pods run the image of the spec, {} are being replaced", exist - updated);
+        return Verdict::Waiting(Reason::RollingOut, message);
+    }
+    Verdict::Waiting(Reason::PodsStarting, format!("{ready} of {desired} pods are ready"))
+}
+
+/// Why no pod can be created: a quota, Pod Security, a missing service account.
+fn refused(status: &DeploymentStatus) -> Option<&str> {
+    let conditions = status.conditions.as_ref()?;
+    let failure = conditions
+        .iter()
+        .find(|found| found.type_.as_deref() == Some("ReplicaFailure") && found.status.as_deref() == Some("True"))?;
+    Some(failure.message.as_deref().unwrap_or("no reason is given"))
+}
+
+/// A container that has started, by its startup probe, and yet is not ready.
+fn fails_its_probe(pod: &Pod) -> bool {
+    let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
+    pod.metadata.deletion_timestamp.is_none()
+        && statuses.iter().any(|container| container.started == Some(true) && !container.ready)
+}
+
+fn selector(of: &Validated) -> String {
+    let pairs: Vec<String> = of.selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    pairs.join(",")
+}
+
+/// The tag of an image reference, or its digest if it has no tag.
+fn tag(image: &str) -> &str {
+    let (reference, digest) =
+        image.split_once('@').map_or((image, None), |(reference, digest)| (reference, Some(digest)));
+    let last = reference.rsplit('/').next().unwrap_or(reference);
+    last.split_once(':').map(|(_, tag)| tag).or(digest).unwrap_or("latest")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use api::StoreService;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::store_service::validate::validate;
+
+    fn service(spec: &Value) -> Validated {
+        let service: StoreService = serde_json::from_value(json!({
+            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreService",
+            "metadata": {"name": "green-catalog", "namespace": "shop"},
+            "spec": {"store": "green", "image": "shop:2", "replicas": spec.get("replicas"), "autoscaling": spec.get("autoscaling")},
+        }))
+        .unwrap();
+        validate(&service, &Seen::default()).unwrap()
+    }
+
+    fn seen(replicas: i32, generation: (i64, i64), status: Value, pods: Vec<Value>) -> Seen {
+        let mut deployment: Deployment = serde_json::from_value(json!({
+            "metadata": {"name": "green-catalog", "generation": generation.0},
+            "spec": {"replicas": replicas, "selector": {}, "template": {}},
+            "status": status,
+        }))
+        .unwrap();
+        deployment.status.as_mut().unwrap().observed_generation = Some(generation.1);
+        let pods = pods.into_iter().map(|pod| Arc::new(serde_json::from_value(pod).unwrap())).collect();
+        Seen { deployment: Some(Arc::new(deployment)), pods, ..Seen::default() }
+    }
+
+    fn ready(of: &Validated, seen: &Seen, wrote: bool) -> (Option<bool>, Reason) {
+        let (_, findings) = derive(of, seen, None, wrote);
+        (findings[0].holds, findings[0].reason)
+    }
+
+    fn pod(container: Value) -> Value {
+        let mut status =
+            json!({"name": "service", "image": "shop:2", "imageID": "", "ready": false, "restartCount": 0});
+        status.as_object_mut().unwrap().extend(container.as_object().unwrap().clone());
+        json!({"metadata": {"name": "green-catalog-1"}, "status": {"containerStatuses": [status]}})
+    }
+
+    #[test]
+    fn ready_means_every_pod_of_this_generation_is_available() {
+        let two = service(&json!({"replicas": 2}));
+        let all = json!({"replicas": 2, "updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 2});
+        assert_eq!(ready(&two, &seen(2, (3, 3), all.clone(), vec![]), false), (Some(true), Reason::AllReady));
+        assert_eq!(ready(&two, &seen(2, (4, 3), all.clone(), vec![]), false), (Some(false), Reason::Reconciling));
+        assert_eq!(ready(&two, &seen(2, (3, 3), all, vec![]), true), (Some(false), Reason::Reconciling));
+        assert_eq!(ready(&two, &Seen::default(), false), (Some(false), Reason::Reconciling));
+    }
+
+    #[test]
+    fn old_pods_that_still_serve_do_not_make_a_rollout_ready() {
+        let two = service(&json!({"replicas": 2}));
+        let rolling = json!({"replicas": 3, "updatedReplicas": 1, "readyReplicas": 2, "availableReplicas": 2});
+        assert_eq!(ready(&two, &seen(2, (3, 3), rolling.clone(), vec![]), false), (Some(false), Reason::RollingOut));
+        let broken = pod(json!({"state": {"waiting": {"reason": "ImagePullBackOff"}}}));
+        assert_eq!(ready(&two, &seen(2, (3, 3), rolling, vec![broken]), false), (Some(false), Reason::ImagePullFailed));
+    }
+
+    #[test]
+    fn an_autoscaled_service_is_ready_with_its_least_number_of_pods() {
+        let auto = service(&json!({"autoscaling": {"minReplicas": 1, "maxReplicas": 3}}));
+        let growing = json!({"replicas": 3, "updatedReplicas": 3, "readyReplicas": 1, "availableReplicas": 1});
+        assert_eq!(ready(&auto, &seen(3, (3, 3), growing, vec![]), false), (Some(true), Reason::AllReady));
+        let none = json!({"replicas": 1, "updatedReplicas": 1});
+        assert_eq!(ready(&auto, &seen(1, (3, 3), none, vec![]), false), (Some(false), Reason::PodsStarting));
+    }
+
+    #[test]
+    fn a_service_without_pods_on_purpose_is_ready() {
+        let none = service(&json!({"replicas": 0}));
+        assert_eq!(ready(&none, &seen(0, (1, 1), json!({}), vec![]), false), (Some(true), Reason::AllReady));
+    }
+
+    #[test]
+    fn what_keeps_a_service_is_told() {
+        let one = service(&json!({"replicas": 1}));
+        let starting = json!({"replicas": 1, "updatedReplicas": 1, "unavailableReplicas": 1});
+        let probe = pod(json!({"started": true, "state": {"running": {}}}));
+        assert_eq!(ready(&one, &seen(1, (1, 1), starting, vec![probe]), false), (Some(false), Reason::ProbeFailing));
+        let refused =
+            json!({"conditions": [{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}]});
+        let (_, findings) = derive(&one, &seen(1, (1, 1), refused, vec![]), None, false);
+        assert_eq!(findings[0].reason, Reason::PodsRefused);
+        assert!(findings[0].message.contains("exceeded quota"));
+    }
+
+    #[test]
+    fn the_version_changes_when_the_last_old_pod_is_gone() {
+        let one = service(&json!({"replicas": 1}));
+        let before = StoreServiceStatus { version: Some("1".to_owned()), ..StoreServiceStatus::default() };
+        let rolling = json!({"replicas": 2, "updatedReplicas": 1, "readyReplicas": 2, "availableReplicas": 2});
+        let (status, _) = derive(&one, &seen(1, (1, 1), rolling, vec![]), Some(&before), false);
+        assert_eq!(status.version.as_deref(), Some("1"));
+        let done = json!({"replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1});
+        let (status, _) = derive(&one, &seen(1, (1, 1), done, vec![]), Some(&before), false);
+        assert_eq!(status.version.as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn a_tag_is_found_behind_a_registry_with_a_port() {
+        for (image, expected) in [
+            ("shop:1", "1"),
+            ("localhost:5000/shop", "latest"),
+            ("localhost:5000/shop:2", "2"),
+            ("shop@sha256:ab", "sha256:ab"),
+            ("shop:3@sha256:ab", "3"),
+        ] {
+            assert_eq!(tag(image), expected, "{image}");
+        }
+    }
+}
