@@ -53,6 +53,9 @@ pub fn problem(service: &'static str, status: Status) -> Problem {
         Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::ResourceExhausted | Code::Aborted => {
             Problem::unavailable(format!("{service} does not answer, try again")).caused_by(status)
         }
+        _ if is_broken_connection(&status) => {
+            Problem::unavailable(format!("{service} does not answer, try again")).caused_by(status)
+        }
         _ => Problem::internal(status),
     }
 }
@@ -61,16 +64,31 @@ pub fn problem(service: &'static str, status: Status) -> Problem {
 /// the other side is being replaced. Only for calls that may be repeated.
 #[must_use]
 pub fn may_retry(status: &Status) -> bool {
-    status.code() == Code::Unavailable
+    status.code() == Code::Unavailable || is_broken_connection(status)
 }
 
-/// Makes a call that may be repeated, up to three times while the other side is away for a moment.
+/// Whether the status stands for a connection that broke: it has a cause in this process, where an answer of the other side
+/// has none, and that is not our own deadline.
+fn is_broken_connection(status: &Status) -> bool {
+    let mut cause = std::error::Error::source(status);
+    let mut causes = 0;
+    while let Some(error) = cause {
+        if error.is::<tonic::TimeoutExpired>() {
+            return false;
+        }
+        causes += 1;
+        cause = error.source();
+    }
+    causes > 0
+}
+
+/// Makes a call that may be repeated, up to four times while the other side is away for a moment.
 pub async fn retrying<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, Status>
 where
     F: Future<Output = Result<tonic::Response<T>, Status>>,
 {
     let mut pause = Duration::from_millis(20);
-    for _ in 0..2 {
+    for _ in 0..3 {
         match attempt().await {
             Err(status) if may_retry(&status) => {
                 tokio::time::sleep(pause).await;

@@ -10,6 +10,7 @@ use axum::{
 use db::idempotency::{Answer, Claim, Request};
 use serde::Serialize;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use types::UserId;
 use uuid::Uuid;
@@ -58,6 +59,14 @@ impl IdempotencyKey {
             Ok(Claim::InFlight) => Err(in_flight().into_response()),
             Err(error) => Err(Problem::from(error).into_response()),
         }
+    }
+
+    /// The key and its route as one short text without special characters, for services that keep their keys elsewhere
+    /// than in PostgreSQL.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let digest = Sha256::digest(format!("{}\n{}", self.route, self.key));
+        digest.iter().fold(String::with_capacity(64), |text, byte| text + &format!("{byte:02x}"))
     }
 
     fn from_parts(parts: &Parts) -> Result<Option<Self>, Problem> {
