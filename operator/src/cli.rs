@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     framework::{LogFormat, init_telemetry},
-    manager,
+    manager::{self, Settings},
 };
 
 /// Reconciles stores, their services, databases and topics.
@@ -31,6 +31,9 @@ struct Run {
     /// Where /healthz, /readyz and /metrics are served.
     #[arg(long, env = "OPS_ADDR", default_value = "0.0.0.0:8080")]
     ops_addr: SocketAddr,
+    /// Look after the resources of this namespace only.
+    #[arg(long, env = "WATCH_NAMESPACE")]
+    watch_namespace: Option<String>,
     /// What is logged, for example `info` or `operator=debug,kube=warn`.
     #[arg(long, env = "LOG_LEVEL", default_value = "info")]
     log_level: String,
@@ -45,7 +48,7 @@ impl Cli {
         match self.command {
             Command::Run(run) => {
                 init_telemetry(&run.log_level, run.log_format)?;
-                manager::run(run.ops_addr)
+                manager::run(Settings { ops_addr: run.ops_addr, namespace: run.watch_namespace })
             }
             Command::Crds => print_crds(),
         }

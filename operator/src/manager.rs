@@ -17,23 +17,32 @@ use crate::{
     store_topic::StoreTopicReconciler,
 };
 
+/// What the command line decides.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// Where health and metrics are served.
+    pub(crate) ops_addr: SocketAddr,
+    /// The one namespace to look after; all of them if none is given.
+    pub(crate) namespace: Option<String>,
+}
+
 /// Runs the operator until SIGTERM or SIGINT, or until a part of it ends, which is an error.
 ///
 /// Two worker threads are enough: the work is waiting for the API server.
-pub(crate) fn run(ops_addr: SocketAddr) -> anyhow::Result<()> {
+pub(crate) fn run(settings: Settings) -> anyhow::Result<()> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("cannot start the runtime")?
-        .block_on(supervise(ops_addr))
+        .block_on(supervise(settings))
 }
 
-async fn supervise(ops_addr: SocketAddr) -> anyhow::Result<()> {
+async fn supervise(settings: Settings) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let stop = CancellationToken::new();
-    let mut parts = start(ops_addr, &stop).await?;
+    let mut parts = start(settings, &stop).await?;
     let outcome = tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
@@ -47,14 +56,14 @@ async fn supervise(ops_addr: SocketAddr) -> anyhow::Result<()> {
 
 /// Starts every part. None of them ends before `stop`.
 async fn start(
-    ops_addr: SocketAddr,
+    settings: Settings,
     stop: &CancellationToken,
 ) -> anyhow::Result<JoinSet<(&'static str, anyhow::Result<()>)>> {
     let figures = install_metrics().context("cannot start recording metrics")?;
     let client = Client::try_default()
         .await
         .context("cannot find the API server: neither a kubeconfig nor a service account works")?;
-    let (cache, watches) = Cache::filled_by(client.clone());
+    let (cache, watches) = Cache::filled_by(client.clone(), settings.namespace);
     let context = Context::new(client, cache.clone());
     let (queues, Receivers { stores, services, databases, topics }) = Queues::new();
     let mut parts = JoinSet::new();
@@ -65,7 +74,7 @@ async fn start(
             ("a watch", Ok(()))
         });
     }
-    let ops = serve_ops(ops_addr, cache, figures, stop.clone());
+    let ops = serve_ops(settings.ops_addr, cache, figures, stop.clone());
     parts.spawn(async move { ("the ops port", ops.await.context("cannot serve health and metrics")) });
     macro_rules! controller {
         ($name:literal, $reconciler:expr, $queue:expr) => {

@@ -38,8 +38,9 @@ use crate::{Autoscaling, EnvVar, Exposure, ImagePullPolicy, LocalReference, Reso
 #[x_kube(
     validation = Rule::new("!(has(self.replicas) && has(self.autoscaling))")
         .message("set replicas or autoscaling, not both: the autoscaler decides the number of pods"),
-    validation = Rule::new("!has(self.exposure.nodePort) || self.ports.exists(port, port.name == 'http')")
-        .message("exposure on a node port needs a port named http"),
+    validation = Rule::new("!has(self.exposure.nodePort) \
+        || self.ports.exists(port, port.name == 'http') && !self.ports.exists(port, port.name == 'grpc')")
+        .message("exposure on a node port needs a port named http and none named grpc: gRPC stays inside the cluster"),
 )]
 pub struct StoreServiceSpec {
     /// Name of the store this service belongs to.

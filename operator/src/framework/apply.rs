@@ -68,7 +68,8 @@ pub(crate) fn owner_reference<K: Resource<DynamicType = ()>>(owner: &K) -> Owner
         name: owner.name_any(),
         uid: owner.uid().unwrap_or_default(),
         controller: Some(true),
-        block_owner_deletion: Some(true),
+        // Only a foreground deletion would wait for the child, and asking for that takes a further permission.
+        block_owner_deletion: None,
     }
 }
 

@@ -1,6 +1,9 @@
 //! What the watches have seen: one store per kind, shared by all controllers.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use api::{Store, StoreDatabase, StoreService, StoreTopic};
 use k8s_openapi::api::{
@@ -12,11 +15,9 @@ use k8s_openapi::api::{
 };
 use kube::{
     Resource,
-    runtime::reflector::{
-        self,
-        store::{Writer, WriterDropped},
-    },
+    runtime::reflector::{self, store::Writer},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::key;
 
@@ -31,6 +32,9 @@ macro_rules! cache {
         /// Everything the operator knows about the cluster without asking.
         pub(crate) struct Cache {
             $(pub(crate) $field: reflector::Store<$kind>,)*
+            /// Kinds that have not been listed yet.
+            pending: AtomicUsize,
+            complete: CancellationToken,
         }
 
         /// The writing ends of a [`Cache`].
@@ -42,14 +46,12 @@ macro_rules! cache {
             /// An empty cache and what fills it.
             pub(super) fn new() -> (Self, Writers) {
                 let writers = Writers { $($field: Writer::default(),)* };
-                let cache = Self { $($field: writers.$field.as_reader(),)* };
+                let cache = Self {
+                    $($field: writers.$field.as_reader(),)*
+                    pending: AtomicUsize::new([$(stringify!($field),)*].len()),
+                    complete: CancellationToken::new(),
+                };
                 (cache, writers)
-            }
-
-            /// Returns once every kind has been listed.
-            pub(crate) async fn wait_until_complete(&self) -> Result<(), WriterDropped> {
-                $(self.$field.wait_until_ready().await?;)*
-                Ok(())
             }
         }
 
@@ -80,6 +82,23 @@ cache! {
 }
 
 impl Cache {
+    /// Notes that one more kind has been listed.
+    pub(super) fn listed(&self) {
+        if self.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.complete.cancel();
+        }
+    }
+
+    /// Returns once every kind has been listed.
+    pub(crate) async fn wait_until_complete(&self) {
+        self.complete.cancelled().await;
+    }
+
+    /// Whether every kind has been listed.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.complete.is_cancelled()
+    }
+
     /// The object of that name, if a watch has seen it.
     pub(crate) fn get<K: Cached>(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
         K::reader(self).get(&key(namespace, name))

@@ -32,10 +32,10 @@ pub(crate) async fn serve(
 }
 
 async fn readyz(State(ops): State<Ops>) -> (StatusCode, &'static str) {
-    let complete = std::pin::pin!(ops.cache.wait_until_complete());
-    match futures::poll!(complete) {
-        std::task::Poll::Ready(Ok(())) => (StatusCode::OK, "ok\n"),
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "still listing objects\n"),
+    if ops.cache.is_complete() {
+        (StatusCode::OK, "ok\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "still listing objects\n")
     }
 }
 

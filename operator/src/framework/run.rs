@@ -58,7 +58,7 @@ pub(crate) async fn run<R: Reconciler>(
 ) {
     tokio::select! {
         () = stop.cancelled() => return,
-        complete = context.cache.wait_until_complete() => if complete.is_err() { return },
+        () = context.cache.wait_until_complete() => {}
     }
     tracing::info!(controller = R::NAME, "started");
     let store = R::Object::reader(&context.cache).clone();

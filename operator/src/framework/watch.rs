@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, fmt::Debug, future::Future, sync::Arc};
 
 use api::{MANAGED_BY, Reason, StoreService, label};
 use futures::StreamExt as _;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, PodSpec, Secret};
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::core::v1::{Pod, PodSpec, Secret},
+};
 use kube::{
     Api, Client, Resource, ResourceExt,
     core::DeserializeGuard,
@@ -22,16 +25,21 @@ use super::{Cache, Cached, Context, Queues, Wake, cache::Writers, chain, metrics
 type Watch = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Cache {
-    /// An empty cache and the watches that fill it.
-    pub(crate) fn filled_by(client: Client) -> (Arc<Self>, impl FnOnce(&Context, &Queues) -> Vec<Watch>) {
+    /// An empty cache and the watches that fill it, from one namespace or from all.
+    pub(crate) fn filled_by(
+        client: Client,
+        namespace: Option<String>,
+    ) -> (Arc<Self>, impl FnOnce(&Context, &Queues) -> Vec<Watch>) {
         let (cache, writers) = Self::new();
-        (Arc::new(cache), move |context: &Context, queues: &Queues| spawn(&client, context, queues, writers))
+        (Arc::new(cache), move |context: &Context, queues: &Queues| {
+            spawn(Scope { client, namespace }, context, queues, writers)
+        })
     }
 }
 
 /// The watches, one per kind. Children are selected by their label, so other people's objects cost nothing.
-fn spawn(client: &Client, context: &Context, queues: &Queues, writers: Writers) -> Vec<Watch> {
-    let watches = Watches { client, context, queues };
+fn spawn(scope: Scope, context: &Context, queues: &Queues, writers: Writers) -> Vec<Watch> {
+    let watches = Watches { scope, context, queues };
     vec![
         watches.primary(writers.stores),
         watches.primary(writers.store_services),
@@ -41,7 +49,7 @@ fn spawn(client: &Client, context: &Context, queues: &Queues, writers: Writers) 
         watches.child(writers.stateful_sets, |_| {}),
         watches.child(writers.services, |_| {}),
         watches.child(writers.service_accounts, |_| {}),
-        watches.child(writers.config_maps, |_: &mut ConfigMap| {}),
+        watches.child(writers.config_maps, |_| {}),
         watches.secrets(writers.secrets),
         watches.child(writers.claims, |_| {}),
         watches.child(writers.jobs, |_| {}),
@@ -51,8 +59,26 @@ fn spawn(client: &Client, context: &Context, queues: &Queues, writers: Writers) 
     ]
 }
 
+/// Where to watch.
+struct Scope {
+    client: Client,
+    namespace: Option<String>,
+}
+
+impl Scope {
+    fn api<K>(&self) -> Api<DeserializeGuard<K>>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        match &self.namespace {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        }
+    }
+}
+
 struct Watches<'a> {
-    client: &'a Client,
+    scope: Scope,
     context: &'a Context,
     queues: &'a Queues,
 }
@@ -61,7 +87,7 @@ impl Watches<'_> {
     /// A kind of ours: its own changes wake its controller, and its owner's.
     fn primary<K>(&self, writer: Writer<K>) -> Watch
     where
-        K: Cached + DeserializeOwned + Debug,
+        K: Cached + Resource<Scope = NamespaceResourceScope> + DeserializeOwned + Debug,
     {
         let wakes = |object: &K, _: &Cache| {
             let mut wakes = Wake::owners(object);
@@ -74,7 +100,7 @@ impl Watches<'_> {
     /// A kind of Kubernetes', as far as we wrote it: its changes wake its owner's controller.
     fn child<K>(&self, writer: Writer<K>, prune: fn(&mut K)) -> Watch
     where
-        K: Cached + DeserializeOwned + Debug,
+        K: Cached + Resource<Scope = NamespaceResourceScope> + DeserializeOwned + Debug,
     {
         self.watch(ours(), writer, prune, |object, _| Wake::owners(object))
     }
@@ -108,9 +134,9 @@ impl Watches<'_> {
         wakes: impl Fn(&K, &Cache) -> BTreeSet<Wake> + Send + 'static,
     ) -> Watch
     where
-        K: Cached + DeserializeOwned + Debug,
+        K: Cached + Resource<Scope = NamespaceResourceScope> + DeserializeOwned + Debug,
     {
-        let api: Api<DeserializeGuard<K>> = Api::all(self.client.clone());
+        let api = self.scope.api();
         let (context, queues) = (self.context.clone(), self.queues.clone());
         Box::pin(pump(context, queues, api, config, writer, prune, wakes))
     }
@@ -135,8 +161,9 @@ async fn pump<K>(
     prune: fn(&mut K),
     wakes: impl Fn(&K, &Cache) -> BTreeSet<Wake>,
 ) where
-    K: Cached + DeserializeOwned + Debug,
+    K: Cached + Resource<Scope = NamespaceResourceScope> + DeserializeOwned + Debug,
 {
+    let mut listed = false;
     let mut events = watcher::watcher(api, config).default_backoff().boxed();
     while let Some(event) = events.next().await {
         let event = match event {
@@ -157,8 +184,13 @@ async fn pump<K>(
             Event::Apply(object) | Event::Delete(object) => {
                 wakes(object, &context.cache).iter().for_each(|wake| queues.send(wake));
             }
-            // What vanished while the watch was away is told by nothing but its absence: look at everything once.
-            Event::InitDone => everything(&context.cache).iter().for_each(|wake| queues.send(wake)),
+            Event::InitDone => {
+                if !std::mem::replace(&mut listed, true) {
+                    context.cache.listed();
+                }
+                // What vanished while the watch was away is told by nothing but its absence: look at everything once.
+                everything(&context.cache).iter().for_each(|wake| queues.send(wake));
+            }
             Event::Init | Event::InitApply(_) => {}
         }
     }
