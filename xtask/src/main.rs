@@ -1,11 +1,13 @@
 //! `cargo xtask`: run, test and measure GreenCommerce.
 
+mod architecture;
 mod cluster;
 mod command;
 mod digest;
 mod generate;
 mod images;
 mod packages;
+mod test;
 mod tools;
 mod ui;
 mod up;
@@ -33,6 +35,8 @@ enum Task {
     Images(images::Options),
     /// Generate what is committed beside the code: SQL query data, custom resource definitions, the OpenAPI document.
     Gen(generate::Options),
+    /// Run every check and every test, or a part of them.
+    Test(test::Options),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
         Task::Down(options) => cluster::down(&options),
         Task::Images(options) => images::run(&options),
         Task::Gen(options) => generate::run(&options),
+        Task::Test(options) => test::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

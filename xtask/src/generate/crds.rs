@@ -63,7 +63,7 @@ mod tests {
                       kind: CustomResourceDefinition\nmetadata:\n  name: storetopics.greencommerce.dev\nspec: {}\n";
         let files = split(stream).unwrap();
         let names: Vec<_> = files.keys().map(String::as_str).collect();
-        assert_eq!(names, ["storetopics.greencommerce.dev.yaml", "stores.greencommerce.dev.yaml"]);
+        assert_eq!(names, ["stores.greencommerce.dev.yaml", "storetopics.greencommerce.dev.yaml"]);
         assert!(files["storetopics.greencommerce.dev.yaml"].ends_with(b"spec: {}\n"));
     }
 

@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::{
-    ui::{self, Ui},
+    ui::{self, Step, Ui},
     workspace,
 };
 
@@ -51,18 +51,42 @@ pub(crate) enum Mode {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let ui = Ui::new(&workspace::root().join("target/gen"))?;
     let mode = if options.check { Mode::Check } else { Mode::Write };
-    let wanted = |part| options.part.is_none_or(|only| only == part);
+    let parts: Vec<Part> = PARTS.into_iter().filter(|part| options.part.is_none_or(|only| only == *part)).collect();
     let mut changed = Vec::new();
-    if wanted(Part::Sqlx) {
-        changed.extend(ui.step("SQL queries", |step| queries::generate(step, mode, &options.packages))?);
-    }
-    if wanted(Part::Crds) {
-        changed.extend(ui.step("custom resource definitions", |step| crds::generate(step, mode))?);
-    }
-    if wanted(Part::Openapi) {
-        changed.extend(ui.step("OpenAPI document", |step| openapi::generate(step, mode))?);
+    for part in parts {
+        changed.extend(ui.step(part.title(), |step| part.generate(step, mode, &options.packages))?);
     }
     report(mode, &changed)
+}
+
+/// Fails, and names the files, where something generated is not what the code generates.
+pub(crate) fn check(step: &Step) -> Result<()> {
+    let mut changed = Vec::new();
+    for part in PARTS {
+        step.say(part.title());
+        changed.extend(part.generate(step, Mode::Check, &[])?);
+    }
+    report(Mode::Check, &changed)
+}
+
+const PARTS: [Part; 3] = [Part::Sqlx, Part::Crds, Part::Openapi];
+
+impl Part {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Crds => "Custom resource definitions",
+            Self::Sqlx => "SQL queries",
+            Self::Openapi => "OpenAPI document",
+        }
+    }
+
+    fn generate(self, step: &Step, mode: Mode, packages: &[String]) -> Result<Vec<PathBuf>> {
+        match self {
+            Self::Crds => crds::generate(step, mode),
+            Self::Sqlx => queries::generate(step, mode, packages),
+            Self::Openapi => openapi::generate(step, mode),
+        }
+    }
 }
 
 fn report(mode: Mode, changed: &[PathBuf]) -> Result<()> {
@@ -70,9 +94,12 @@ fn report(mode: Mode, changed: &[PathBuf]) -> Result<()> {
     let names = changed.iter().map(|path| format!("  {}", path.strip_prefix(&root).unwrap_or(path).display()));
     let list = names.collect::<Vec<_>>().join("\n");
     match mode {
-        _ if changed.is_empty() => ui::line("everything generated is up to date"),
-        Mode::Write => ui::line(&format!("written or removed:\n{list}")),
-        Mode::Check => bail!("not what the code generates; run `cargo xtask gen` and commit:\n{list}"),
+        Mode::Check if !changed.is_empty() => {
+            bail!("not what the code generates; run `cargo xtask gen` and commit:\n{list}")
+        }
+        Mode::Write if !changed.is_empty() => ui::line(&format!("written or removed:\n{list}")),
+        Mode::Write => ui::line("everything generated is up to date"),
+        Mode::Check => {}
     }
     Ok(())
 }

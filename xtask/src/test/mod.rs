@@ -1,0 +1,129 @@
+//! `cargo xtask test`: every check and every test, in one order, all of them also after a failure.
+
+mod chart;
+mod checks;
+mod schemas;
+mod suites;
+mod tally;
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+
+use crate::{
+    ui::{self, Step, Ui},
+    workspace,
+};
+use tally::Tally;
+
+/// What `test` runs.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Only this part; everything when left out
+    part: Option<Part>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Tests of single packages that need nothing outside of their process, and documentation examples
+    Unit,
+    /// Tests of services on the real PostgreSQL, Kafka and Redis
+    Services,
+    /// Checks of the chart, then tests on a real cluster
+    Cluster,
+}
+
+/// Runs the wanted part. The last line is `N passed, N failed`, where a check counts as one.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let ui = Ui::new(&workspace::root().join("target/test"))?;
+    let mut run = Run { ui: &ui, tally: Tally::default(), failures: Vec::new() };
+    run.check("Debian packages", checks::packages);
+    if options.part.is_none() {
+        checks(&mut run);
+    }
+    if matches!(options.part, None | Some(Part::Unit)) {
+        run.tests("Unit tests", suites::unit);
+    }
+    if matches!(options.part, None | Some(Part::Services)) {
+        run.tests("Service tests", suites::services);
+    }
+    if matches!(options.part, None | Some(Part::Cluster)) {
+        run.check("Chart", chart::check);
+        run.check("Cluster", suites::cluster_up);
+        run.tests("Cluster tests", suites::cluster);
+    }
+    run.finish()
+}
+
+fn checks(run: &mut Run<'_>) {
+    run.check("Format", checks::format);
+    run.check("Clippy", checks::clippy);
+    run.check("Docs", checks::docs);
+    run.check("Dependencies", checks::deny);
+    run.check("Generated files", checks::generated);
+    run.check("Architecture", checks::architecture);
+    run.check("Compile tests", suites::compile);
+}
+
+/// A run that goes on after failures and remembers them.
+struct Run<'a> {
+    ui: &'a Ui,
+    tally: Tally,
+    failures: Vec<String>,
+}
+
+impl Run<'_> {
+    /// A check passes or fails as a whole.
+    fn check(&mut self, title: &str, work: impl FnOnce(&Step) -> Result<()>) {
+        let result = self.ui.step(title, work);
+        self.tally.add(if result.is_ok() { Tally::PASSED } else { Tally::FAILED });
+        self.note(title, result);
+    }
+
+    /// Tests are counted one by one from what cargo prints.
+    fn tests(&mut self, title: &str, work: impl FnOnce(&Step) -> Result<()>) {
+        let mut output = String::new();
+        let result = self.ui.step(title, |step| {
+            let result = work(step);
+            output = std::fs::read_to_string(step.log())?;
+            let tally = Tally::of_cargo_output(&output);
+            step.note(tally.to_string());
+            result
+        });
+        let mut tally = Tally::of_cargo_output(&output);
+        if result.is_err() && tally.failed == 0 {
+            // Something did not compile, or ended without a word.
+            tally.add(Tally::FAILED);
+        }
+        if result.is_ok() && tally.passed == 0 {
+            ui::line("    no test ran");
+            tally.add(Tally::FAILED);
+            self.failures.push(format!("{title}: no test ran"));
+        }
+        self.tally.add(tally);
+        if result.is_err() {
+            ui::line(&tally::failures(&output));
+        }
+        self.note(title, result);
+    }
+
+    fn note(&mut self, title: &str, result: Result<()>) {
+        if let Err(error) = result {
+            ui::report(&error);
+            self.failures.push(title.to_owned());
+        }
+    }
+
+    fn finish(self) -> Result<()> {
+        ui::line("");
+        ui::line(&self.ui.timings());
+        for failure in &self.failures {
+            ui::line(&format!("failed: {failure}"));
+        }
+        ui::line("");
+        ui::line(&self.tally.to_string());
+        if self.tally.failed > 0 || !self.failures.is_empty() {
+            bail!("not everything passed; the logs are in {}", workspace::root().join("target/test").display());
+        }
+        Ok(())
+    }
+}
