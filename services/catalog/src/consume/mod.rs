@@ -1,0 +1,5 @@
+//! What the service does about the events of others: one file a topic.
+
+mod inventory;
+
+pub(crate) use inventory::StockEvents;
