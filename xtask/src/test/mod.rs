@@ -24,6 +24,8 @@ pub(crate) struct Options {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
+    /// Everything that reads the code and runs none of it: format, lints, docs, dependencies, generated files, architecture
+    Checks,
     /// Tests of single packages that need nothing outside of their process, and documentation examples
     Unit,
     /// Tests of services on the real PostgreSQL, Kafka and Redis
@@ -37,8 +39,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let ui = Ui::new(&workspace::root().join("target/test"))?;
     let mut run = Run { ui: &ui, tally: Tally::default(), failures: Vec::new() };
     run.check("Debian packages", checks::packages);
-    if options.part.is_none() {
+    if matches!(options.part, None | Some(Part::Checks)) {
         checks(&mut run);
+    }
+    if options.part.is_none() {
+        run.check("Compile tests", suites::compile);
     }
     if matches!(options.part, None | Some(Part::Unit)) {
         run.tests("Unit tests", suites::unit);
@@ -61,7 +66,6 @@ fn checks(run: &mut Run<'_>) {
     run.check("Dependencies", checks::deny);
     run.check("Generated files", checks::generated);
     run.check("Architecture", checks::architecture);
-    run.check("Compile tests", suites::compile);
 }
 
 /// A run that goes on after failures and remembers them.
