@@ -1,3 +1,51 @@
-//! Every service in one binary.
+//! Every service of the shop in one binary: `greencommerce <service>` runs one of them, and a few commands beside them
+//! prepare and describe the shop.
 
-fn main() {}
+mod admin;
+mod cli;
+mod migrate;
+mod openapi;
+mod serve;
+
+use std::{error::Error, io::Write, process::ExitCode};
+
+use clap::Parser;
+use kit::telemetry::Chain;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where logs work, the cause is there too; a wrong setting must be seen even where they do not.
+            writeln!(std::io::stderr(), "error: {}", Chain(&*error)).ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cli.worker_threads)
+        .max_blocking_threads(32)
+        .enable_all()
+        .build()?;
+    // The future of a whole service is large; it lives on the heap rather than on the main thread's stack.
+    runtime.block_on(Box::pin(execute(cli.command)))
+}
+
+async fn execute(command: Command) -> Result<(), Box<dyn Error>> {
+    match command {
+        Command::Auth(args) => serve::run(args, auth::build).await?,
+        Command::Catalog(args) => serve::run(args, catalog::build).await?,
+        Command::Inventory(args) => serve::run(args, inventory::build).await?,
+        Command::Cart(args) => serve::run(args, cart::build).await?,
+        Command::Orders(args) => serve::run(args, orders::build).await?,
+        Command::Migrate(args) => migrate::run(&args).await?,
+        Command::Admin(args) => admin::run(args).await?,
+        Command::Openapi => openapi::print()?,
+    }
+    Ok(())
+}
