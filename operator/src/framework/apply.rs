@@ -90,11 +90,12 @@ where
     let body = stamped(&mut desired);
     let api: Api<K> = Api::namespaced(context.client.clone(), namespace(&desired));
     let name = desired.name_any();
-    match context.cache.get::<K>(namespace(&desired), &name) {
+    let live = context.cache.get::<K>(namespace(&desired), &name);
+    match &live {
         Some(live) if live.meta().deletion_timestamp.is_some() => return Ok(false),
         Some(live) => {
-            check_owner(&*live, &desired, &object)?;
-            if difference::holds(&to_value(&*live), &body) {
+            check_owner(&**live, &desired, &object)?;
+            if difference::holds(&to_value(&**live), &body) {
                 return Ok(false);
             }
         }
@@ -109,12 +110,30 @@ where
             }
         }
     }
-    api.patch(&name, &PatchParams::apply(OPERATOR).force(), &Patch::Apply(&body))
-        .await
-        .map_err(|source| ApplyError::Write { verb: "apply", object: object.clone(), source: Box::new(source) })?;
+    write(&api, &name, &body, live.is_some()).await.map_err(|source| ApplyError::Write {
+        verb: "apply",
+        object: object.clone(),
+        source: Box::new(source),
+    })?;
     metrics::wrote(&K::kind(&()), "apply");
     tracing::info!(%object, "applied");
     Ok(true)
+}
+
+/// Writes by server-side apply. What someone else added to a list may contradict what we want in it, such as a second
+/// port of the same name; only then the whole list is replaced.
+async fn write<K>(api: &Api<K>, name: &str, body: &Value, exists: bool) -> Result<(), kube::Error>
+where
+    K: Resource + DeserializeOwned + Clone + std::fmt::Debug,
+{
+    match api.patch(name, &PatchParams::apply(OPERATOR).force(), &Patch::Apply(body)).await {
+        Err(kube::Error::Api(refusal)) if refusal.code == 422 && exists => {
+            let replace = PatchParams { field_manager: Some(OPERATOR.to_owned()), ..PatchParams::default() };
+            let replaced = api.patch(name, &replace, &Patch::Merge(body)).await;
+            replaced.map(drop).map_err(|_| kube::Error::Api(refusal))
+        }
+        result => result.map(drop),
+    }
 }
 
 /// Deletes a child that is no longer wanted, if it is there and `owner` controls it. Returns whether it did.

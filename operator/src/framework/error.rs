@@ -41,7 +41,7 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
         if !text.is_empty() {
             text.push_str(": ");
         }
-        if let Some(kube::Error::Api(status)) = current.downcast_ref::<kube::Error>() {
+        if let Some(kube::Error::Api(status)) = kube_error(current) {
             text.push_str(&status.message);
             break;
         }
@@ -57,6 +57,11 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
+/// The API client's error, also in the box in which our errors hold it.
+fn kube_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a kube::Error> {
+    error.downcast_ref().or_else(|| error.downcast_ref::<Box<kube::Error>>().map(|boxed| &**boxed))
+}
+
 #[cfg(test)]
 mod tests {
     use super::chain;
@@ -68,6 +73,19 @@ mod tests {
     #[derive(Debug, thiserror::Error)]
     #[error("connection refused")]
     struct Inner;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot apply the Service")]
+    struct Refused(#[source] Box<kube::Error>);
+
+    #[test]
+    fn what_the_api_server_says_is_said_once_and_in_its_words() {
+        let status = kube::core::Status::failure("port 30080 is taken", "Invalid").boxed();
+        assert_eq!(
+            chain(&Refused(Box::new(kube::Error::Api(status)))),
+            "cannot apply the Service: port 30080 is taken"
+        );
+    }
 
     #[test]
     fn a_chain_names_every_cause_once() {

@@ -9,7 +9,7 @@ mod validate;
 
 use std::{sync::Arc, time::Duration};
 
-use api::StoreService;
+use api::{ConditionType, StoreService};
 use kube::runtime::controller::Action;
 
 use self::{dereference::Secret, error::StoreServiceError};
@@ -36,10 +36,14 @@ impl Reconciler for StoreServiceReconciler {
         let validated = validate::validate(&service, &seen)?;
         let children = build::build(&validated);
         let wrote = apply::apply(context, &seen, children).await?;
-        let (status, findings) = status::derive(&validated, &seen, service.status.as_ref(), wrote);
+        let (status, findings) = status::derive(&validated, &seen, service.status.as_ref(), wrote, context.clock.now());
+        let waits =
+            findings.iter().any(|finding| finding.holds == Some(false) && finding.condition == ConditionType::Ready);
         write_status(context, &*service, status, findings).await?;
         Ok(match seen.secret {
             Some(Secret { watched: false, .. }) => Action::requeue(UNWATCHED_SECRET),
+            // A probe that fails for long is told by the clock alone.
+            _ if waits => Action::requeue(status::PATIENCE.unsigned_abs()),
             _ => Action::await_change(),
         })
     }

@@ -1,13 +1,17 @@
 //! Step 5: how far the service is, and what keeps it. Pure.
 
 use api::{ConditionType, Reason, StoreServiceStatus};
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{
     apps::v1::{Deployment, DeploymentStatus},
-    core::v1::Pod,
+    core::v1::{ContainerStatus, Pod},
 };
 
 use super::{dereference::Seen, validate::Validated};
 use crate::framework::{Finding, trouble_of};
+
+/// How long a container may run without being ready before that is called a failing probe.
+pub(super) const PATIENCE: SignedDuration = SignedDuration::from_secs(15);
 
 /// The status, and the conditions to put into it. `wrote`: the cache is older than what was just written, so nothing
 /// it shows counts as done.
@@ -16,10 +20,11 @@ pub(super) fn derive(
     seen: &Seen,
     before: Option<&StoreServiceStatus>,
     wrote: bool,
+    now: Timestamp,
 ) -> (StoreServiceStatus, Vec<Finding>) {
     let deployment = seen.deployment.as_deref();
     let counts = Counts::of(deployment);
-    let verdict = verdict(of, seen, counts, wrote);
+    let verdict = verdict(of, seen, counts, wrote, now);
     let rolled_out = matches!(verdict, Verdict::Ready) || (verdict.is_current() && counts.updated == counts.exist);
     let status = StoreServiceStatus {
         version: match (rolled_out, before) {
@@ -96,7 +101,7 @@ impl Verdict {
     }
 }
 
-fn verdict(of: &Validated, seen: &Seen, counts: Counts, wrote: bool) -> Verdict {
+fn verdict(of: &Validated, seen: &Seen, counts: Counts, wrote: bool, now: Timestamp) -> Verdict {
     let Some(deployment) = seen.deployment.as_deref().filter(|_| !wrote) else {
         return Verdict::Outdated("the service's objects are being written".to_owned());
     };
@@ -114,12 +119,12 @@ fn verdict(of: &Validated, seen: &Seen, counts: Counts, wrote: bool) -> Verdict 
     if let Some(trouble) = trouble_of(seen.pods.iter().map(|pod| &**pod)) {
         return Verdict::Stuck(trouble.reason, trouble.message);
     }
-    waiting(seen, counts)
+    waiting(seen, counts, now)
 }
 
-fn waiting(seen: &Seen, counts: Counts) -> Verdict {
+fn waiting(seen: &Seen, counts: Counts, now: Timestamp) -> Verdict {
     let Counts { desired, exist, updated, ready, .. } = counts;
-    if let Some(pod) = seen.pods.iter().find(|pod| fails_its_probe(pod)) {
+    if let Some(pod) = seen.pods.iter().find(|pod| fails_its_probe(pod, now)) {
         let name = pod.metadata.name.as_deref().unwrap_or_default();
         let message =
             format!("pod {name} has started but its readiness probe fails: see its logs for what it waits for");
@@ -142,11 +147,20 @@ fn refused(status: &DeploymentStatus) -> Option<&str> {
     Some(failure.message.as_deref().unwrap_or("no reason is given"))
 }
 
-/// A container that has started, by its startup probe, and yet is not ready.
-fn fails_its_probe(pod: &Pod) -> bool {
+/// A container that has started, by its startup probe, and yet is not ready after a while.
+fn fails_its_probe(pod: &Pod, now: Timestamp) -> bool {
     let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
     pod.metadata.deletion_timestamp.is_none()
-        && statuses.iter().any(|container| container.started == Some(true) && !container.ready)
+        && statuses.iter().any(|container| {
+            container.started == Some(true) && !container.ready && runs_since(container, now) >= PATIENCE
+        })
+}
+
+fn runs_since(container: &ContainerStatus, now: Timestamp) -> SignedDuration {
+    let running = container.state.as_ref().and_then(|state| state.running.as_ref());
+    running
+        .and_then(|running| running.started_at.as_ref())
+        .map_or(SignedDuration::ZERO, |since| now.duration_since(since.0))
 }
 
 fn selector(of: &Validated) -> String {
@@ -195,8 +209,12 @@ mod tests {
     }
 
     fn ready(of: &Validated, seen: &Seen, wrote: bool) -> (Option<bool>, Reason) {
-        let (_, findings) = derive(of, seen, None, wrote);
+        let (_, findings) = derive(of, seen, None, wrote, now());
         (findings[0].holds, findings[0].reason)
+    }
+
+    fn now() -> Timestamp {
+        "2026-01-01T00:01:00Z".parse().unwrap()
     }
 
     fn pod(container: Value) -> Value {
@@ -244,11 +262,11 @@ mod tests {
     fn what_keeps_a_service_is_told() {
         let one = service(&json!({"replicas": 1}));
         let starting = json!({"replicas": 1, "updatedReplicas": 1, "unavailableReplicas": 1});
-        let probe = pod(json!({"started": true, "state": {"running": {}}}));
+        let probe = pod(json!({"started": true, "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}));
         assert_eq!(ready(&one, &seen(1, (1, 1), starting, vec![probe]), false), (Some(false), Reason::ProbeFailing));
         let refused =
             json!({"conditions": [{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}]});
-        let (_, findings) = derive(&one, &seen(1, (1, 1), refused, vec![]), None, false);
+        let (_, findings) = derive(&one, &seen(1, (1, 1), refused, vec![]), None, false, now());
         assert_eq!(findings[0].reason, Reason::PodsRefused);
         assert!(findings[0].message.contains("exceeded quota"));
     }
@@ -258,10 +276,10 @@ mod tests {
         let one = service(&json!({"replicas": 1}));
         let before = StoreServiceStatus { version: Some("1".to_owned()), ..StoreServiceStatus::default() };
         let rolling = json!({"replicas": 2, "updatedReplicas": 1, "readyReplicas": 2, "availableReplicas": 2});
-        let (status, _) = derive(&one, &seen(1, (1, 1), rolling, vec![]), Some(&before), false);
+        let (status, _) = derive(&one, &seen(1, (1, 1), rolling, vec![]), Some(&before), false, now());
         assert_eq!(status.version.as_deref(), Some("1"));
         let done = json!({"replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1});
-        let (status, _) = derive(&one, &seen(1, (1, 1), done, vec![]), Some(&before), false);
+        let (status, _) = derive(&one, &seen(1, (1, 1), done, vec![]), Some(&before), false, now());
         assert_eq!(status.version.as_deref(), Some("2"));
     }
 
