@@ -17,7 +17,7 @@ use crate::ui::Step;
 const TAIL_LINES: usize = 15;
 const POLL: Duration = Duration::from_millis(25);
 const SHOW_EVERY: Duration = Duration::from_millis(500);
-const STILL_EVERY: Duration = Duration::from_secs(60);
+const STILL_EVERY: Duration = Duration::from_mins(1);
 
 /// One command of a step.
 pub(crate) struct Cmd<'a> {

@@ -1,6 +1,6 @@
 //! Content keys: what a cached thing was made from, as a short hash.
 
-use std::{fs, io::Read as _, path::Path};
+use std::{fmt::Write as _, fs, io::Read as _, path::Path};
 
 use anyhow::{Context as _, Result};
 use sha2::{Digest as _, Sha256};
@@ -29,7 +29,7 @@ impl Key {
 
     /// The first `digits` hexadecimal digits (at most 64).
     pub(crate) fn hex(self, digits: usize) -> String {
-        let mut text: String = self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut text = hex(&self.0.finalize());
         text.truncate(digits);
         text
     }
@@ -47,7 +47,15 @@ pub(crate) fn of_file(path: &Path) -> Result<String> {
         }
         hash.update(&buffer[..read]);
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hash.finalize()))
+}
+
+/// Two digits a byte.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]

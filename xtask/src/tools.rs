@@ -114,14 +114,14 @@ pub(crate) fn ensure(step: &Step, tools: &[&Tool]) -> Result<Toolbox> {
     let mut toolbox = Toolbox::default();
     let mut built = Vec::new();
     for tool in tools {
-        let build = tool.build(step, &modules)?;
-        let dir = cache.join(format!("{}-{}", tool.name, build.key));
+        let plan = tool.build(step, &modules)?;
+        let dir = cache.join(format!("{}-{}", tool.name, plan.key));
         if !dir.exists() {
             let lock = fs::File::create(cache.join(format!("{}.lock", tool.name)))?;
             lock.lock().context("cannot lock the cache of tools")?;
             if !dir.exists() {
                 step.say(&format!("building {}", tool.name));
-                build.run(step, &dir)?;
+                plan.run(step, &dir)?;
                 built.push(tool.name);
             }
         }
@@ -227,19 +227,25 @@ fn with_versions(template: &str, modules: &Path) -> Result<String> {
 fn required_version(modules: &Path, module: &str) -> Result<String> {
     for entry in fs::read_dir(modules).with_context(|| format!("cannot read {}", modules.display()))? {
         let text = fs::read_to_string(entry?.path().join("go.mod"))?;
-        if let Some(version) = direct_requirement(&text, module) {
+        if let Some(version) = tool_version(&text, module) {
             return Ok(version);
         }
     }
-    bail!("no go.mod under {} requires {module}", modules.display())
+    bail!("no go.mod under {} builds a tool from {module}", modules.display())
 }
 
-fn direct_requirement(go_mod: &str, module: &str) -> Option<String> {
-    go_mod
-        .lines()
-        .filter(|line| !line.contains("// indirect") && !line.contains("=>"))
-        .map(|line| line.trim().trim_start_matches("require "))
-        .find_map(|line| line.strip_prefix(module)?.strip_prefix(' ').map(str::to_owned))
+/// The version of a module that a go.mod builds a tool from. (Go marks it as indirect, since no package imports it.)
+fn tool_version(go_mod: &str, module: &str) -> Option<String> {
+    let lines = || go_mod.lines().map(str::trim).filter(|line| !line.contains("=>"));
+    let is_tool = lines().any(|line| {
+        let package = line.trim_start_matches("tool ").strip_prefix(module);
+        package.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    });
+    let version = lines().find_map(|line| {
+        let rest = line.trim_start_matches("require ").strip_prefix(module)?.strip_prefix(' ')?;
+        rest.split(' ').next().map(str::to_owned)
+    });
+    version.filter(|_| is_tool)
 }
 
 fn go_line(go_mod: &str) -> Option<(u32, u32, u32)> {
@@ -253,13 +259,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_direct_requirement_is_found_in_a_line_and_in_a_block() {
-        let one = "module x\n\nrequire k8s.io/kubernetes v1.35.4\n";
-        let block = "require (\n\ta.b/c v1.2.3 // indirect\n\tk8s.io/kubernetes v1.36.0\n)\n";
-        assert_eq!(direct_requirement(one, "k8s.io/kubernetes").as_deref(), Some("v1.35.4"));
-        assert_eq!(direct_requirement(block, "k8s.io/kubernetes").as_deref(), Some("v1.36.0"));
-        assert_eq!(direct_requirement(block, "a.b/c"), None);
-        assert_eq!(direct_requirement(one, "k8s.io"), None);
+    fn the_version_is_that_of_the_module_a_tool_is_built_from() {
+        let one = "tool k8s.io/kubernetes/cmd/kubelet\n\nrequire k8s.io/kubernetes v1.35.4\n";
+        let block = "tool (\n\ta.b/c/v3\n)\n\nrequire (\n\ta.b/c/v3 v3.2.1 // indirect\n\tk8s.io/kubernetes v1.30.0 // indirect\n)\n";
+        assert_eq!(tool_version(one, "k8s.io/kubernetes").as_deref(), Some("v1.35.4"));
+        assert_eq!(tool_version(block, "a.b/c/v3").as_deref(), Some("v3.2.1"));
+        assert_eq!(tool_version(block, "k8s.io/kubernetes"), None, "another tool's dependency");
+        assert_eq!(tool_version(one, "k8s.io"), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 # An unpacked package has not run its scripts: users, and the bundle of certificates that programs look for.
 set -eu
-[ "$1" = customize ] || exit 0
+[ "$1" = extract ] || exit 0
 cd "$2"
 mkdir -p etc/ssl/certs tmp
 chmod 1777 tmp
@@ -9,3 +9,5 @@ echo 'nonroot:x:65532:65532:nonroot:/:/sbin/nologin' >>etc/passwd
 echo 'root:x:0:' >etc/group
 echo 'nonroot:x:65532:' >>etc/group
 find usr/share/ca-certificates -name '*.crt' | LC_ALL=C sort | xargs cat >etc/ssl/certs/ca-certificates.crt
+# Traces of this machine.
+rm -f etc/hostname etc/resolv.conf etc/fstab

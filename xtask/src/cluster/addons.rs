@@ -1,4 +1,4 @@
-//! What a bare cluster lacks: DNS, metrics, a default StorageClass. Manifests are in `cluster/addons`.
+//! What a bare cluster lacks: DNS, metrics, a default `StorageClass`. Manifests are in `cluster/addons`.
 
 use std::fs;
 

@@ -26,7 +26,17 @@ impl Kubectl {
     }
 
     pub(crate) fn command<'a>(&self, step: &'a Step) -> Cmd<'a> {
-        step.command(&self.program).env("KUBECONFIG", &self.kubeconfig)
+        self.with(step.command(&self.program))
+    }
+
+    /// Another client of the same cluster, such as helm.
+    pub(crate) fn with<'a>(&self, command: Cmd<'a>) -> Cmd<'a> {
+        command.env("KUBECONFIG", &self.kubeconfig)
+    }
+
+    /// Whether applying the manifests as this field manager would change nothing.
+    pub(crate) fn is_applied(&self, step: &Step, manifests: &str, manager: &str) -> Result<bool> {
+        Ok(self.command(step).arg("diff").args(server_side(manager)).input(manifests).attempt()?.success)
     }
 
     /// The object or list that a query prints as JSON; `None` when it prints nothing.
@@ -44,13 +54,16 @@ impl Kubectl {
 
     /// Applies manifests on the server's side, and only when that would change something. Returns whether it did.
     pub(crate) fn apply(&self, step: &Step, manifests: &str, namespace: Option<&str>) -> Result<bool> {
-        let place = namespace.map(|namespace| format!("--namespace={namespace}"));
-        let flags = ["--server-side", "--force-conflicts", &format!("--field-manager={FIELD_MANAGER}"), "--filename=-"];
-        let same = self.command(step).arg("diff").args(flags).args(&place).input(manifests).attempt()?.success;
-        if same {
+        let flags = server_side(FIELD_MANAGER).into_iter().chain(namespace.map(|name| format!("--namespace={name}")));
+        let flags: Vec<String> = flags.collect();
+        if self.command(step).arg("diff").args(&flags).input(manifests).attempt()?.success {
             return Ok(false);
         }
-        self.command(step).arg("apply").args(flags).args(&place).input(manifests).run()?;
+        self.command(step).arg("apply").args(&flags).input(manifests).run()?;
         Ok(true)
     }
+}
+
+fn server_side(manager: &str) -> [String; 4] {
+    ["--server-side", "--force-conflicts", &format!("--field-manager={manager}"), "--filename=-"].map(str::to_owned)
 }

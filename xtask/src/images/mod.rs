@@ -5,7 +5,7 @@ mod context;
 mod recipe;
 mod rootfs;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Args;
 
 use self::recipe::Recipe;
@@ -34,9 +34,9 @@ pub(crate) struct Image {
 /// Which images are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Selection {
-    /// Only what the cluster itself runs.
-    Cluster,
-    /// The platform's as well: services, operator, PostgreSQL, Kafka, cache.
+    /// All that need no program of this workspace: the cluster's own, PostgreSQL, Kafka, cache.
+    Foreign,
+    /// Services and operator as well.
     All,
 }
 
@@ -64,10 +64,20 @@ impl Image {
         &self.repository
     }
 
+    pub(crate) fn tag(&self) -> &str {
+        &self.tag
+    }
+
     /// A file name for this content.
     pub(crate) fn file_stem(&self) -> String {
         format!("{}-{}-{}", self.repository.replace('/', "-"), self.tag, self.key)
     }
+}
+
+/// The image of a repository among those that were built.
+pub(crate) fn find<'a>(images: &'a [Image], repository: &str) -> Result<&'a Image> {
+    let found = images.iter().find(|image| image.repository() == repository);
+    found.with_context(|| format!("cluster/images has no recipe for {repository}"))
 }
 
 /// Builds what is missing.
@@ -79,7 +89,7 @@ pub(crate) fn ensure(
 ) -> Result<Vec<Image>> {
     let recipes: Vec<Recipe> = recipe::all()?
         .into_iter()
-        .filter(|recipe| selection == Selection::All || recipe.is_part_of_the_cluster())
+        .filter(|recipe| selection == Selection::All || recipe.binaries().is_empty())
         .collect();
     let binaries = binaries::ensure(step, &recipes)?;
     let (mut images, mut built) = (Vec::new(), Vec::new());

@@ -39,9 +39,6 @@ struct Description {
     repository: String,
     /// Without one: the workspace's version.
     tag: Option<String>,
-    /// Whether a bare cluster needs it.
-    #[serde(default)]
-    cluster: bool,
     /// The recipe whose root file system becomes `rootfs.tar`.
     rootfs: Option<String>,
     /// Programs built from Go modules.
@@ -102,10 +99,6 @@ impl Recipe {
 
     pub(super) fn tag(&self) -> &str {
         &self.tag
-    }
-
-    pub(super) fn is_part_of_the_cluster(&self) -> bool {
-        self.description.cluster
     }
 
     pub(super) fn binaries(&self) -> &[String] {

@@ -47,7 +47,7 @@ fn without_cluster(saved: &str) -> String {
             let names = line.trim_start_matches(':').split(' ');
             line.starts_with('#') || !names.into_iter().any(|word| chains.contains(&word))
         })
-        .map(|line| format!("{line}\n"))
+        .flat_map(|line| [line, "\n"])
         .collect()
 }
 

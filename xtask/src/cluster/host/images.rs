@@ -1,7 +1,7 @@
 //! Images for the nodes' containerds: built by buildah into archives, imported where missing.
 
 use std::{
-    collections::HashSet,
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     thread,
@@ -36,8 +36,7 @@ pub(super) fn build(step: &Step, context: &Path, image: &Image) -> Result<()> {
             .arg(command)
             .env("BUILDAH_ISOLATION", "chroot")
     };
-    // The archive's format normalises names like `redis:7.0` by itself.
-    let name = image.content_reference();
+    let name = canonical(&image.content_reference());
     buildah("build")
         .args(["--layers=false", "--format=docker", "--timestamp=0", "--tag", &name])
         .arg(context)
@@ -65,24 +64,47 @@ pub(super) fn load(step: &Step, nodes: &[Node], images: &[Image]) -> Result<()> 
 
 fn load_into(step: &Step, node: &Node, images: &[Image]) -> Result<usize> {
     let ctr = || step.command("ctr").arg("--address").arg(node.socket()).args(["--namespace", "k8s.io", "images"]);
-    let listed = ctr().args(["list", "--quiet"]).output()?;
-    let present: HashSet<&str> = listed.lines().collect();
+    let mut present = digests(&ctr().arg("list").output()?);
     let mut imported = 0;
     for image in images {
-        let content = canonical(&image.content_reference());
-        if present.contains(content.as_str()) {
-            continue;
+        let (name, content) = (canonical(&image.reference()), canonical(&image.content_reference()));
+        if !present.contains_key(&content) {
+            step.say(&format!("{}: {}", node.name(), image.reference()));
+            let archive = archive(image);
+            let hint = format!("remove {} and run the command again", archive.display());
+            ctr().arg("import").arg(&archive).hint(hint).run()?;
+            present.insert(content.clone(), "imported now".to_owned());
+            imported += 1;
         }
-        step.say(&format!("{}: {}", node.name(), image.reference()));
-        ctr()
-            .arg("import")
-            .arg(archive(image))
-            .hint(format!("remove {} and run the command again", archive(image).display()))
-            .run()?;
-        ctr().args(["tag", "--force", &content, &canonical(&image.reference())]).run()?;
-        imported += 1;
+        if present.get(&name) != present.get(&content) {
+            ctr().args(["tag", "--force", &content, &name]).run()?;
+        }
+    }
+    let stale: Vec<&String> = present.keys().filter(|name| is_stale(name, images)).collect();
+    if !stale.is_empty() {
+        ctr().arg("remove").args(stale).run()?;
     }
     Ok(imported)
+}
+
+/// Image name to digest, of what `ctr images list` prints.
+fn digests(list: &str) -> BTreeMap<String, String> {
+    list.lines()
+        .skip(1)
+        .filter_map(|line| {
+            let mut columns = line.split_whitespace();
+            Some((columns.next()?.to_owned(), columns.nth(1)?.to_owned()))
+        })
+        .collect()
+}
+
+/// An earlier build of one of the images whose archive has left the cache. Running containers keep what they need of it.
+fn is_stale(name: &str, images: &[Image]) -> bool {
+    images.iter().any(|image| {
+        let prefix = format!("{}-", canonical(&image.reference()));
+        name.strip_prefix(&prefix)
+            .is_some_and(|key| is_key(key) && !archive(&Image::new(image.repository(), image.tag(), key)).exists())
+    })
 }
 
 /// The full name that containerd keeps and the kubelet asks for.
@@ -120,7 +142,11 @@ fn is_build_of(file: &str, prefix: &str) -> bool {
     file.strip_prefix(prefix)
         .and_then(|rest| rest.strip_prefix('-'))
         .and_then(|rest| rest.strip_suffix(".tar"))
-        .is_some_and(|key| key.len() == 12 && key.chars().all(|c| c.is_ascii_hexdigit()))
+        .is_some_and(is_key)
+}
+
+fn is_key(text: &str) -> bool {
+    text.len() == 12 && text.chars().all(|c| c.is_ascii_hexdigit())
 }
 
 #[cfg(test)]
@@ -133,6 +159,21 @@ mod tests {
         assert_eq!(canonical("greencommerce/services:0.1.0"), "docker.io/greencommerce/services:0.1.0");
         assert_eq!(canonical("localhost/pause:1"), "localhost/pause:1");
         assert_eq!(canonical("registry.example/a:1"), "registry.example/a:1");
+    }
+
+    #[test]
+    fn names_and_digests_are_read_from_the_list() {
+        let list = "REF TYPE DIGEST SIZE PLATFORMS LABELS\n\
+            docker.io/library/redis:7.0 application/vnd.docker.distribution.manifest.v2+json sha256:ab 1.2 MiB linux/amd64 -\n";
+        assert_eq!(digests(list), BTreeMap::from([("docker.io/library/redis:7.0".to_owned(), "sha256:ab".to_owned())]));
+    }
+
+    #[test]
+    fn only_a_build_that_left_the_cache_is_stale() {
+        let images = [Image::new("greencommerce/gone", "0.1.0", "0123456789ab")];
+        assert!(is_stale("docker.io/greencommerce/gone:0.1.0-ffffffffffff", &images));
+        assert!(!is_stale("docker.io/greencommerce/gone:0.1.0", &images));
+        assert!(!is_stale("docker.io/greencommerce/other:0.1.0-ffffffffffff", &images));
     }
 
     #[test]
