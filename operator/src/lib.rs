@@ -3,7 +3,7 @@
 mod cli;
 mod framework;
 mod manager;
-pub mod storage;
+mod storage;
 pub mod store_database;
 mod store_service;
 pub mod store_topic;

@@ -12,25 +12,25 @@ const STORAGE: &str = "storage";
 
 /// What is known of a volume before anything is written.
 #[derive(Clone, Debug, Default)]
-pub struct Observed {
+pub(crate) struct Observed {
     /// The claim, if it exists.
-    pub claim: Option<PersistentVolumeClaim>,
+    pub(crate) claim: Option<PersistentVolumeClaim>,
     /// The storage class of the claim; only asked for when the claim must grow.
-    pub class: Option<StorageClass>,
+    pub(crate) class: Option<StorageClass>,
 }
 
 /// The size to write into a claim, and what there is to say about it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Claim {
+pub(crate) struct Claim {
     /// What the claim asks for: never less than it already does.
-    pub size: Quantity,
+    pub(crate) size: Quantity,
     /// Whether the volume is as large as the spec wants it.
-    pub state: State,
+    pub(crate) state: State,
 }
 
 /// Whether a volume is as large as wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
+pub(crate) enum State {
     /// There is no claim yet, or nothing is bound to it.
     Pending,
     /// It is.
@@ -49,12 +49,12 @@ pub enum State {
 }
 
 /// Whether the claim asks for less than wanted, so that the storage class must be read.
-pub fn must_grow(want: &Quantity, claim: Option<&PersistentVolumeClaim>) -> bool {
+pub(crate) fn must_grow(want: &Quantity, claim: Option<&PersistentVolumeClaim>) -> bool {
     claim.and_then(requested).is_some_and(|have| less(have, want))
 }
 
 /// The size to ask for.
-pub fn claim(want: &Quantity, observed: &Observed) -> Claim {
+pub(crate) fn claim(want: &Quantity, observed: &Observed) -> Claim {
     let Some(claim) = &observed.claim else {
         return Claim { size: want.clone(), state: State::Pending };
     };
@@ -73,13 +73,13 @@ pub fn claim(want: &Quantity, observed: &Observed) -> Claim {
 }
 
 /// The name of the claim's storage class.
-pub fn class_of(claim: &PersistentVolumeClaim) -> Option<&str> {
+pub(crate) fn class_of(claim: &PersistentVolumeClaim) -> Option<&str> {
     claim.spec.as_ref()?.storage_class_name.as_deref().filter(|name| !name.is_empty())
 }
 
 impl State {
     /// The condition `StorageReady`: its status, reason and message. `claim` is the claim's name.
-    pub fn condition(&self, claim: &str) -> (ConditionType, bool, Reason, String) {
+    pub(crate) fn condition(&self, claim: &str) -> (ConditionType, bool, Reason, String) {
         let (ready, reason, message) = match self {
             Self::Ready => (true, Reason::AllReady, format!("PersistentVolumeClaim {claim} has its size")),
             Self::Pending => {

@@ -110,6 +110,9 @@ async fn a_second_run_changes_nothing_and_every_drift_is_undone() {
     let (server, mut auth) = (own.as_superuser(), login("auth"));
     ensure(&server, &Tenancy::Whole, std::slice::from_ref(&auth)).await.unwrap();
     let transactions = "SELECT pg_current_xact_id_if_assigned() IS NULL, txid_snapshot_xmax(txid_current_snapshot())";
+    // Its workers begin transactions of their own.
+    own.sql("ALTER SYSTEM SET autovacuum = off");
+    own.sql("SELECT pg_reload_conf()");
     let before = own.sql(transactions);
     ensure(&server, &Tenancy::Whole, std::slice::from_ref(&auth)).await.unwrap();
     assert_eq!(own.sql(transactions), before, "a server as wanted was written to");
@@ -160,7 +163,10 @@ async fn on_a_shared_server_an_administrator_without_superuser_suffices_and_stra
         own.sql("SELECT string_agg(datname, ',' ORDER BY datname) FROM pg_database WHERE NOT datistemplate"),
         "inventory,postgres",
     );
-    assert_eq!(own.sql("SELECT string_agg(rolname, ',' ORDER BY rolname) FROM pg_roles WHERE rolname !~ '^pg_'"), "dba,orders,postgres");
+    assert_eq!(
+        own.sql("SELECT string_agg(rolname, ',' ORDER BY rolname) FROM pg_roles WHERE rolname !~ '^pg_'"),
+        "dba,orders,postgres"
+    );
     remove(&server, &shared(), &names).await.unwrap();
 
     let refused = ensure(&own.logged_in_as("dba", "wrong"), &shared(), &logins).await.unwrap_err();

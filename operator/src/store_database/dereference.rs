@@ -25,49 +25,49 @@ use crate::{
 };
 
 /// Passwords of the databases' roles: those of their Secrets, and new ones where there is no Secret yet.
-pub type Passwords = BTreeMap<Identifier, Password>;
+pub(crate) type Passwords = BTreeMap<Identifier, Password>;
 
 /// What was read for a database.
 #[derive(Clone, Debug)]
-pub struct Reads {
+pub(crate) struct Reads {
     /// Passwords of the roles.
-    pub passwords: Passwords,
+    pub(crate) passwords: Passwords,
     /// What concerns the server itself.
-    pub server: ServerReads,
+    pub(crate) server: ServerReads,
 }
 
 /// What was read for the server.
 #[derive(Clone, Debug)]
-pub enum ServerReads {
+pub(crate) enum ServerReads {
     /// This operator runs it.
     Managed(Box<ManagedReads>),
     /// Somebody else runs it.
-    External(AdminReads),
+    External(Box<AdminReads>),
 }
 
 /// What was read for a server that this operator runs.
 #[derive(Clone, Debug)]
-pub struct ManagedReads {
+pub(crate) struct ManagedReads {
     /// The superuser's Secret.
-    pub superuser: Option<Secret>,
+    pub(crate) superuser: Option<Secret>,
     /// The volume.
-    pub storage: storage::Observed,
+    pub(crate) storage: storage::Observed,
     /// A password for a superuser that does not exist yet.
-    pub new_password: Password,
+    pub(crate) new_password: Password,
 }
 
 /// What was read for a server that somebody else runs.
 #[derive(Clone, Debug)]
-pub struct AdminReads {
+pub(crate) struct AdminReads {
     /// Name of the Secret.
-    pub name: String,
+    pub(crate) name: String,
     /// The Secret.
-    pub secret: Option<Secret>,
+    pub(crate) secret: Option<Secret>,
 }
 
 /// Why something could not be read.
 #[derive(Debug, thiserror::Error)]
-pub enum DereferenceError {
+pub(crate) enum DereferenceError {
     /// The API server did not give an object.
     #[error("cannot read {kind} {name}")]
     Read {
@@ -89,17 +89,14 @@ pub(super) async fn dereference(context: &Context, database: &StoreDatabase) -> 
     let names = Names::new(&database.name_any());
     let passwords = reader.passwords(&names, &database.spec).await?;
     let server = match &database.spec.external {
-        Some(_) => ServerReads::External(administrator(context, database).await?),
+        Some(_) => ServerReads::External(Box::new(administrator(context, database).await?)),
         None => ServerReads::Managed(Box::new(reader.managed(&names, &database.spec).await?)),
     };
     Ok(Reads { passwords, server })
 }
 
 /// Reads the login of the administrator of an external server.
-pub(super) async fn administrator(
-    context: &Context,
-    database: &StoreDatabase,
-) -> Result<AdminReads, DereferenceError> {
+pub(super) async fn administrator(context: &Context, database: &StoreDatabase) -> Result<AdminReads, DereferenceError> {
     let reader = Reader { context, namespace: namespace(database) };
     let name = database.spec.external.as_ref().map(|external| external.admin_secret_ref.name.clone());
     let name = name.unwrap_or_default();

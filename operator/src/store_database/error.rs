@@ -6,11 +6,11 @@ use super::{
     dereference::DereferenceError,
     sql::{Identifier, InvalidIdentifier, SqlError},
 };
-use crate::framework::{ApplyError, Finding, FinalizerError, ReconcileError, Retry, StatusError, chain};
+use crate::framework::{ApplyError, FinalizerError, Finding, ReconcileError, Retry, StatusError, chain};
 
 /// The resource cannot be carried out as it stands, or as the cluster stands.
 #[derive(Debug, thiserror::Error)]
-pub enum ValidateError {
+pub(crate) enum ValidateError {
     /// Not exactly one of the modes is set; the schema refuses that.
     #[error("set exactly one of managed and external")]
     Mode,
@@ -54,7 +54,7 @@ pub enum ValidateError {
 
 /// Why a database could not be reconciled.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// Something it refers to could not be read.
     #[error(transparent)]
     Dereference(#[from] DereferenceError),

@@ -24,7 +24,7 @@ use self::{
 use crate::framework::{Context, Reconciler, add_finalizer, write_status};
 
 /// How often the server is looked at again: nothing tells when somebody changes it by hand.
-const RESYNC: Duration = Duration::from_secs(60);
+const RESYNC: Duration = Duration::from_mins(1);
 
 /// The StoreDatabase controller.
 pub(crate) struct StoreDatabaseReconciler;
@@ -46,9 +46,10 @@ impl Reconciler for StoreDatabaseReconciler {
         let validated = validate::validate(&database, reads)?;
         let changed = apply::children(context, &validated, &superuser).await?;
         let server = server_state(context, &validated, changed);
-        let outcome = match server.serves() {
-            true => Some(sql::ensure(&validated.server(), &validated.tenancy(), &validated.logins).await?),
-            false => None,
+        let outcome = if server.serves() {
+            Some(sql::ensure(&validated.server(), &validated.tenancy(), &validated.logins).await?)
+        } else {
+            None
         };
         let (status, findings) = status::status(&validated, &server, outcome.as_ref());
         write_status(context, &*database, status, findings).await?;

@@ -4,33 +4,33 @@ use super::sql::Identifier;
 
 /// Builds the names from the resource's own, which is its store's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Names {
+pub(crate) struct Names {
     prefix: String,
 }
 
 impl Names {
     /// Names that begin with `prefix`.
-    pub fn new(prefix: &str) -> Self {
+    pub(crate) fn new(prefix: &str) -> Self {
         Self { prefix: prefix.to_owned() }
     }
 
     /// The managed server: its StatefulSet and its Service.
-    pub fn server(&self) -> String {
+    pub(crate) fn server(&self) -> String {
         format!("{}-postgres", self.prefix)
     }
 
     /// The managed server's PersistentVolumeClaim.
-    pub fn volume(&self) -> String {
+    pub(crate) fn volume(&self) -> String {
         format!("data-{}-0", self.server())
     }
 
     /// The Secret with the managed server's superuser.
-    pub fn superuser_secret(&self) -> String {
+    pub(crate) fn superuser_secret(&self) -> String {
         format!("{}-superuser", self.server())
     }
 
     /// The Secret with the login of one database. Its name cannot have the `_` that a database's may.
-    pub fn login_secret(&self, database: &Identifier) -> String {
+    pub(crate) fn login_secret(&self, database: &Identifier) -> String {
         format!("{}-{}-database", self.prefix, database.as_str().replace('_', "-"))
     }
 }

@@ -18,34 +18,39 @@ use super::{
 use crate::{
     framework::{namespace, owner_reference},
     storage,
+    workload::DefaultResources,
 };
+
+/// What the server gets where the resource says nothing: enough for a small shop, with room for bursts.
+const DEFAULTS: DefaultResources =
+    DefaultResources { cpu_request: "50m", memory_request: "128Mi", memory_limit: "1Gi" };
 
 /// A database resource that can be carried out.
 #[derive(Clone, Debug)]
-pub struct Validated {
+pub(crate) struct Validated {
     /// Name of the resource.
-    pub name: String,
+    pub(crate) name: String,
     /// Namespace of the resource and of everything made for it.
-    pub namespace: String,
+    pub(crate) namespace: String,
     /// Name of the store the databases belong to; the resource's own when there is none.
-    pub store: String,
+    pub(crate) store: String,
     /// The resource as the owner of its children.
-    pub owner: OwnerReference,
+    pub(crate) owner: OwnerReference,
     /// Names of the children.
-    pub names: Names,
+    pub(crate) names: Names,
     /// Host of the server, as clients in the cluster reach it.
-    pub host: String,
+    pub(crate) host: String,
     /// Port of the server.
-    pub port: u16,
+    pub(crate) port: u16,
     /// The databases with the passwords of their roles.
-    pub logins: Vec<Login>,
+    pub(crate) logins: Vec<Login>,
     /// Who runs the server.
-    pub mode: Mode,
+    pub(crate) mode: Mode,
 }
 
 /// Who runs the server.
 #[derive(Clone, Debug)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// This operator.
     Managed(Box<Managed>),
     /// Somebody else.
@@ -54,33 +59,33 @@ pub enum Mode {
 
 /// A server that this operator runs.
 #[derive(Clone, Debug)]
-pub struct Managed {
+pub(crate) struct Managed {
     /// Image of the server.
-    pub image: String,
+    pub(crate) image: String,
     /// Compute resources of the server.
-    pub resources: ResourceRequirements,
+    pub(crate) resources: ResourceRequirements,
     /// Storage class of the volume.
-    pub storage_class: Option<String>,
+    pub(crate) storage_class: Option<String>,
     /// What to ask of the volume's claim.
-    pub claimed: Quantity,
+    pub(crate) claimed: Quantity,
     /// Whether the volume is as large as wanted.
-    pub storage: storage::State,
+    pub(crate) storage: storage::State,
     /// Password of the superuser.
-    pub superuser: Password,
+    pub(crate) superuser: Password,
 }
 
 /// The administrator of a server that somebody else runs.
 #[derive(Clone, Debug)]
-pub struct Admin {
+pub(crate) struct Admin {
     /// Name of the role.
-    pub username: String,
+    pub(crate) username: String,
     /// Its password.
-    pub password: Password,
+    pub(crate) password: Password,
 }
 
 impl Validated {
     /// How the operator logs in to the server.
-    pub fn server(&self) -> Server {
+    pub(crate) fn server(&self) -> Server {
         let (tls, username, password) = match &self.mode {
             Mode::Managed(managed) => (PgSslMode::Disable, build::SUPERUSER, &managed.superuser),
             Mode::External(admin) => (PgSslMode::Prefer, admin.username.as_str(), &admin.password),
@@ -95,7 +100,7 @@ impl Validated {
     }
 
     /// How much of the server is this resource's.
-    pub fn tenancy(&self) -> Tenancy {
+    pub(crate) fn tenancy(&self) -> Tenancy {
         match self.mode {
             Mode::Managed(_) => Tenancy::Whole,
             Mode::External(_) => Tenancy::Shared { mark: mark(&self.namespace, &self.name) },
@@ -109,7 +114,7 @@ fn mark(namespace: &str, name: &str) -> String {
 }
 
 /// Checks a resource against what was read for it.
-pub fn validate(database: &StoreDatabase, reads: Reads) -> Result<Validated, ValidateError> {
+pub(crate) fn validate(database: &StoreDatabase, reads: Reads) -> Result<Validated, ValidateError> {
     let name = database.name_any();
     let namespace = namespace(database).to_owned();
     let owner = owner_reference(database);
@@ -167,10 +172,7 @@ fn identifiers(databases: &[NamedDatabase]) -> Result<Vec<Identifier>, ValidateE
     databases.iter().map(|database| Ok(Identifier::parse(&database.name)?)).collect()
 }
 
-fn logins(
-    databases: &[NamedDatabase],
-    mut passwords: Passwords,
-) -> Result<Vec<Login>, ValidateError> {
+fn logins(databases: &[NamedDatabase], mut passwords: Passwords) -> Result<Vec<Login>, ValidateError> {
     let with_password = |name: Identifier| {
         let password = passwords.remove(&name).ok_or_else(|| ValidateError::Unread(name.clone()))?;
         Ok(Login { name, password })
@@ -207,7 +209,7 @@ fn managed_mode(managed: &ManagedDatabase, observed: &storage::Observed, superus
     let claim = storage::claim(&Quantity::from(&managed.storage.size), observed);
     Managed {
         image: managed.image.clone().unwrap_or_else(|| format!("postgres:{}", managed.version)),
-        resources: resources(managed),
+        resources: DEFAULTS.with(managed.resources.as_ref()),
         // An existing claim keeps its class: the cluster may have filled in its default.
         storage_class: match &observed.claim {
             Some(claim) => storage::class_of(claim).map(str::to_owned),
@@ -217,34 +219,4 @@ fn managed_mode(managed: &ManagedDatabase, observed: &storage::Observed, superus
         storage: claim.state,
         superuser,
     }
-}
-
-/// What the server gets where the resource says nothing: enough for a small shop, with room for bursts. A resource of
-/// which the spec names a request or a limit gets only those: a default beside them could contradict them.
-fn resources(managed: &ManagedDatabase) -> ResourceRequirements {
-    let given = managed.resources.clone().unwrap_or_default();
-    let (requests, limits) = (given.requests.unwrap_or_default(), given.limits.unwrap_or_default());
-    let cpu = amounts(requests.cpu, limits.cpu, (Some("50m"), None));
-    let memory = amounts(requests.memory, limits.memory, (Some("128Mi"), Some("1Gi")));
-    let named = |cpu: Option<Quantity>, memory: Option<Quantity>| {
-        let entries = [("cpu", cpu), ("memory", memory)];
-        Some(entries.into_iter().filter_map(|(name, amount)| Some((name.to_owned(), amount?))).collect())
-    };
-    ResourceRequirements {
-        requests: named(cpu.0, memory.0),
-        limits: named(cpu.1, memory.1),
-        ..ResourceRequirements::default()
-    }
-}
-
-fn amounts(
-    request: Option<api::Quantity>,
-    limit: Option<api::Quantity>,
-    (default_request, default_limit): (Option<&str>, Option<&str>),
-) -> (Option<Quantity>, Option<Quantity>) {
-    if request.is_none() && limit.is_none() {
-        let quantity = |text: &str| Quantity(text.to_owned());
-        return (default_request.map(quantity), default_limit.map(quantity));
-    }
-    (request.as_ref().map(Quantity::from), limit.as_ref().map(Quantity::from))
 }

@@ -86,6 +86,7 @@ pub enum BrokerError {
 
 impl BrokerError {
     /// Whether only a change of the resource can help.
+    #[must_use]
     pub fn is_final(&self) -> bool {
         use RDKafkaErrorCode::{InvalidConfig, InvalidPartitions, InvalidTopic, PolicyViolation};
         matches!(

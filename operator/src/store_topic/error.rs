@@ -7,7 +7,7 @@ use crate::framework::{FinalizerError, ReconcileError, Retry, StatusError};
 
 /// A failed step.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// The spec cannot be carried out.
     #[error(transparent)]
     Validate(#[from] ValidateError),

@@ -16,7 +16,7 @@ use self::{brokers::Brokers, error::Error};
 use crate::framework::{Context, Reconciler, add_finalizer, write_status};
 
 /// How often the brokers are looked at again: nothing tells when somebody changes a topic by hand.
-const RESYNC: Duration = Duration::from_secs(60);
+const RESYNC: Duration = Duration::from_mins(1);
 
 /// The StoreTopic controller.
 pub(crate) struct StoreTopicReconciler;

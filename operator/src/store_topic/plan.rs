@@ -85,6 +85,7 @@ pub struct Plan {
 }
 
 /// Compares what is wanted with what there is; `observed` is `None` when the topic does not exist.
+#[must_use]
 pub fn plan(desired: &Desired, observed: Option<&Observed>) -> Plan {
     let Some(observed) = observed else {
         return Plan { actions: vec![Action::Create], refusals: vec![] };

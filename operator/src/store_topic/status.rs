@@ -10,9 +10,7 @@ pub(super) fn status(topic: &str, outcome: &Outcome) -> (StoreTopicStatus, Vec<F
     let partitions = i32::try_from(outcome.observed.partitions).ok();
     let status = StoreTopicStatus { partitions, ..StoreTopicStatus::default() };
     let finding = match outcome.refusals.first() {
-        None => {
-            Finding::yes(ConditionType::Ready, Reason::AllReady, format!("topic {topic} is as described"))
-        }
+        None => Finding::yes(ConditionType::Ready, Reason::AllReady, format!("topic {topic} is as described")),
         Some(first) => {
             let messages: Vec<String> = outcome.refusals.iter().map(ToString::to_string).collect();
             Finding::no(ConditionType::Ready, reason(first), messages.join("; "))
@@ -46,10 +44,7 @@ mod tests {
 
     #[test]
     fn a_refusal_makes_it_unready_and_says_what_to_do() {
-        let refusals = vec![
-            Refusal::FewerPartitions { have: 6, want: 3 },
-            Refusal::OtherReplicas { have: 1, want: 3 },
-        ];
+        let refusals = vec![Refusal::FewerPartitions { have: 6, want: 3 }, Refusal::OtherReplicas { have: 1, want: 3 }];
         let (status, findings) = status("order.events", &outcome(refusals));
         assert_eq!(status.partitions, Some(6));
         assert_eq!((findings[0].holds, findings[0].reason), (Some(false), Reason::PartitionsCannotShrink));

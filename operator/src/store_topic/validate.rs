@@ -7,7 +7,7 @@ use super::plan::Desired;
 /// A number in the spec is none of a topic; the schema refuses such.
 #[derive(Debug, thiserror::Error)]
 #[error("{field} must be a positive number, not {number}")]
-pub struct ValidateError {
+pub(crate) struct ValidateError {
     field: &'static str,
     number: i32,
 }

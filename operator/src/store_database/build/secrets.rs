@@ -34,15 +34,13 @@ pub(super) fn login(of: &Validated, login: &Login) -> Secret {
 /// into the Secret by hand, everything but unreserved characters is escaped.
 fn uri(name: &str, password: &str, host: &str, port: u16) -> String {
     let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    let mut escaped = String::with_capacity(password.len());
-    for byte in password.bytes() {
-        match byte {
-            b'-' | b'.' | b'_' | b'~' => escaped.push(char::from(byte)),
-            _ if byte.is_ascii_alphanumeric() => escaped.push(char::from(byte)),
-            _ => escaped.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    format!("postgres://{name}:{escaped}@{host}:{port}/{name}")
+    let escaped = |byte: u8| match byte {
+        b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    let password: String = password.bytes().map(escaped).collect();
+    format!("postgres://{name}:{password}@{host}:{port}/{name}")
 }
 
 fn secret<const N: usize>(of: &Validated, name: String, data: [(&str, String); N]) -> Secret {

@@ -6,25 +6,26 @@ use k8s_openapi::{
     api::{
         apps::v1::{StatefulSet, StatefulSetSpec},
         core::v1::{
-            Affinity, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, ExecAction, KeyToPath,
-            PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeClaimVolumeSource, PodAffinity,
-            PodAffinityTerm, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, SeccompProfile, SecretVolumeSource,
-            Service, ServicePort, ServiceSpec, TCPSocketAction, Volume, VolumeMount, VolumeResourceRequirements,
+            Affinity, Container, ContainerPort, ExecAction, KeyToPath, PersistentVolumeClaim,
+            PersistentVolumeClaimSpec, PodAffinity, PodAffinityTerm, PodSpec, PodTemplateSpec, Probe,
+            SecretVolumeSource, Service, ServicePort, ServiceSpec, TCPSocketAction, Volume, VolumeResourceRequirements,
             WeightedPodAffinityTerm,
         },
     },
     apimachinery::pkg::{
-        api::resource::Quantity,
         apis::meta::v1::{LabelSelector, ObjectMeta},
         util::intstr::IntOrString,
     },
 };
 
 use super::labels;
-use crate::store_database::validate::{Managed, Validated};
+use crate::{
+    store_database::validate::{Managed, Validated},
+    workload::{claimed, mount, mount_read_only, restricted_container, restricted_pod, scratch, variable},
+};
 
 /// The port PostgreSQL listens on.
-pub const PORT: u16 = 5432;
+pub(crate) const PORT: u16 = 5432;
 
 /// User and group of the official image.
 const UID: i64 = 999;
@@ -115,25 +116,10 @@ fn pod(of: &Validated, managed: &Managed) -> PodSpec {
         enable_service_links: Some(false),
         termination_grace_period_seconds: Some(60),
         affinity: Some(near_other_data(of)),
-        security_context: Some(PodSecurityContext {
-            run_as_non_root: Some(true),
-            run_as_user: Some(UID),
-            run_as_group: Some(UID),
-            fs_group: Some(UID),
-            fs_group_change_policy: Some("OnRootMismatch".to_owned()),
-            seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..SeccompProfile::default() }),
-            ..PodSecurityContext::default()
-        }),
+        security_context: Some(restricted_pod(UID)),
         containers: vec![container(managed)],
         volumes: Some(vec![
-            Volume {
-                name: "data".to_owned(),
-                persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
-                    claim_name: of.names.volume(),
-                    ..PersistentVolumeClaimVolumeSource::default()
-                }),
-                ..Volume::default()
-            },
+            claimed("data", &of.names.volume()),
             Volume {
                 name: "superuser".to_owned(),
                 secret: Some(SecretVolumeSource {
@@ -148,24 +134,15 @@ fn pod(of: &Validated, managed: &Managed) -> PodSpec {
                 }),
                 ..Volume::default()
             },
-            scratch("run", None),
-            scratch("tmp", None),
-            // The container's own /dev/shm has 64 MiB, which a parallel query can use up.
-            scratch("shm", Some("Memory")),
+            scratch("run", "16Mi"),
+            scratch("tmp", "256Mi"),
+            shared_memory(),
         ]),
         ..PodSpec::default()
     }
 }
 
 fn container(managed: &Managed) -> Container {
-    let mount = |name: &str, path: &str, read_only: Option<bool>| VolumeMount {
-        name: name.to_owned(),
-        mount_path: path.to_owned(),
-        read_only,
-        ..VolumeMount::default()
-    };
-    let variable =
-        |name: &str, value: String| EnvVar { name: name.to_owned(), value: Some(value), ..EnvVar::default() };
     Container {
         name: "postgres".to_owned(),
         image: Some(managed.image.clone()),
@@ -173,7 +150,7 @@ fn container(managed: &Managed) -> Container {
         env: Some(vec![
             // A folder below the mount point: the volume's own may hold lost+found, which initdb refuses.
             variable("PGDATA", format!("{DATA}/pgdata")),
-            variable("POSTGRES_USER", super::SUPERUSER.to_owned()),
+            variable("POSTGRES_USER", super::SUPERUSER),
             variable("POSTGRES_PASSWORD_FILE", format!("{SECRETS}/password")),
         ]),
         ports: Some(vec![ContainerPort {
@@ -198,13 +175,13 @@ fn container(managed: &Managed) -> Container {
             failure_threshold: Some(6),
             ..Probe::default()
         }),
-        security_context: Some(super::restricted()),
+        security_context: Some(restricted_container()),
         volume_mounts: Some(vec![
-            mount("data", DATA, None),
-            mount("superuser", SECRETS, Some(true)),
-            mount("run", "/var/run/postgresql", None),
-            mount("tmp", "/tmp", None),
-            mount("shm", "/dev/shm", None),
+            mount("data", DATA),
+            mount_read_only("superuser", SECRETS),
+            mount("run", "/var/run/postgresql"),
+            mount("tmp", "/tmp"),
+            mount("shm", "/dev/shm"),
         ]),
         ..Container::default()
     }
@@ -242,14 +219,11 @@ fn near_other_data(of: &Validated) -> Affinity {
     }
 }
 
-fn scratch(name: &str, medium: Option<&str>) -> Volume {
-    Volume {
-        name: name.to_owned(),
-        empty_dir: Some(EmptyDirVolumeSource {
-            medium: medium.map(str::to_owned),
-            size_limit: Some(Quantity("256Mi".to_owned())),
-            ..EmptyDirVolumeSource::default()
-        }),
-        ..Volume::default()
+/// The container's own /dev/shm has 64 MiB, which a parallel query can use up.
+fn shared_memory() -> Volume {
+    let mut volume = scratch("shm", "256Mi");
+    if let Some(folder) = &mut volume.empty_dir {
+        folder.medium = Some("Memory".to_owned());
     }
+    volume
 }

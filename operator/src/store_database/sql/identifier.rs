@@ -45,6 +45,7 @@ impl Identifier {
     }
 
     /// The name as it stands in the catalogue, without quotes.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

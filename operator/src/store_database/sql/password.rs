@@ -44,11 +44,13 @@ impl Password {
     }
 
     /// A password read from a Secret; `None` when it is empty.
+    #[must_use]
     pub fn from_secret(text: &str) -> Option<Self> {
         (!text.is_empty()).then(|| Self(text.to_owned()))
     }
 
     /// The password itself, for a Secret or a connection.
+    #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, PgConnection,
+    error::DatabaseError,
     postgres::{PgConnectOptions, PgSslMode},
 };
 use tracing::info;
@@ -18,7 +19,7 @@ use super::{
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the whole conversation may take.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Looking and changing settle in two rounds; a third is for a server that somebody else changes at the same time.
 const ROUNDS: usize = 3;
@@ -97,7 +98,7 @@ impl SqlError {
         let Self::Connect(error) = self else {
             return false;
         };
-        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        let code = error.as_database_error().and_then(DatabaseError::code);
         matches!(code.as_deref(), Some(code::INVALID_PASSWORD | code::INVALID_AUTHORIZATION))
     }
 }
@@ -260,7 +261,7 @@ async fn accepts(server: &Server, login: &Login) -> Result<bool, SqlError> {
             connection.close().await.ok();
             Ok(true)
         }
-        Err(error) => match error.as_database_error().and_then(|refusal| refusal.code()).as_deref() {
+        Err(error) => match error.as_database_error().and_then(DatabaseError::code).as_deref() {
             Some(code::DATABASE_MISSING | code::INSUFFICIENT_PRIVILEGE) => Ok(true),
             Some(code::INVALID_PASSWORD) => Ok(false),
             _ => Err(SqlError::Probe { role: login.name.clone(), source: error }),
