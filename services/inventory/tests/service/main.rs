@@ -1,0 +1,6 @@
+//! The inventory service over real PostgreSQL and Kafka, through its real listeners.
+
+mod adjustments;
+mod events;
+mod reservations;
+mod shop;
