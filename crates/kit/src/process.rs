@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -11,7 +12,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Service, ops, server,
+    Check, Service, ops, server,
     telemetry::{self, TelemetryArgs, TelemetryError},
 };
 
@@ -126,6 +127,8 @@ pub struct Running {
     life: Lifecycle,
     ended: mpsc::UnboundedReceiver<&'static str>,
     report_end: mpsc::UnboundedSender<&'static str>,
+    /// Probes and metrics, which are served to the very end.
+    ops: JoinSet<()>,
 }
 
 /// Runs one service until the process is asked to end (SIGTERM, SIGINT), then drains it.
@@ -139,9 +142,7 @@ where
     let service = build().await.map_err(StartError::Build)?;
     let listeners = Listeners { http: listen(args.http_addr).await?, grpc: listen(args.grpc_addr).await? };
     let mut running = Running::new(Lifecycle::new());
-    let mut ops = JoinSet::new();
-    let probes = ops::router(metrics, service.checks.clone(), running.life.clone());
-    ops.spawn(server::serve_http(listen(args.ops_addr).await?, probes, CancellationToken::new()));
+    running.observe(listen(args.ops_addr).await?, metrics, service.checks.clone());
     tracing::info!(service = service.name, address = %args.http_addr, "serving");
     running.serve(service, listeners);
     running.until_asked_to_end(&args).await
@@ -157,7 +158,13 @@ impl Running {
     #[must_use]
     pub fn new(life: Lifecycle) -> Self {
         let (report_end, ended) = mpsc::unbounded_channel();
-        Self { life, ended, report_end }
+        Self { life, ended, report_end, ops: JoinSet::new() }
+    }
+
+    /// Serves probes and metrics on `listener`, to the end of the process. It is ready while all of `checks` succeed.
+    pub fn observe(&mut self, listener: TcpListener, metrics: PrometheusHandle, checks: Vec<Check>) {
+        let probes = ops::router(metrics, checks, self.life.clone());
+        self.ops.spawn(server::serve_http(listener, probes, CancellationToken::new()));
     }
 
     /// Runs `service` too.

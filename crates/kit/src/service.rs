@@ -64,6 +64,12 @@ impl Service {
         self.name
     }
 
+    /// What it cannot work without.
+    #[must_use]
+    pub fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+
     /// Serves internal calls too.
     #[must_use]
     pub fn grpc(mut self, routes: tonic::service::Routes) -> Self {

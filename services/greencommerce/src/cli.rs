@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{admin::AdminArgs, migrate::MigrateArgs};
+use crate::{admin::AdminArgs, all::AllArgs, migrate::MigrateArgs};
 
 /// The services of a GreenCommerce shop
 #[derive(Debug, Parser)]
@@ -18,6 +18,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Runs the door of the shop
+    Gateway(Serve<gateway::Args>),
     /// Runs accounts, sessions and signing keys
     Auth(Serve<auth::Args>),
     /// Runs products, prices and search
@@ -28,6 +30,8 @@ pub(crate) enum Command {
     Cart(Serve<cart::Args>),
     /// Runs checkout and orders
     Orders(Serve<orders::Args>),
+    /// Runs the whole shop in one process, for development
+    All(AllArgs),
     /// Brings a service's database to the schema of this release
     Migrate(MigrateArgs),
     /// Accounts that run the shop

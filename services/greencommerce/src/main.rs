@@ -2,15 +2,16 @@
 //! prepare and describe the shop.
 
 mod admin;
+mod all;
 mod cli;
 mod migrate;
 mod openapi;
 mod serve;
 
-use std::{error::Error, io::Write, process::ExitCode};
+use std::{io::Write, process::ExitCode};
 
 use clap::Parser;
-use kit::telemetry::Chain;
+use kit::{BuildError, telemetry::Chain};
 
 use crate::cli::{Cli, Command};
 
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
+fn run(cli: Cli) -> Result<(), BuildError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cli.worker_threads)
         .max_blocking_threads(32)
@@ -36,13 +37,17 @@ fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
     runtime.block_on(Box::pin(execute(cli.command)))
 }
 
-async fn execute(command: Command) -> Result<(), Box<dyn Error>> {
+async fn execute(command: Command) -> Result<(), BuildError> {
     match command {
+        Command::Gateway(args) => {
+            serve::run(args, |args, platform| gateway::build(args, platform, openapi::merged())).await?;
+        }
         Command::Auth(args) => serve::run(args, auth::build).await?,
         Command::Catalog(args) => serve::run(args, catalog::build).await?,
         Command::Inventory(args) => serve::run(args, inventory::build).await?,
         Command::Cart(args) => serve::run(args, cart::build).await?,
         Command::Orders(args) => serve::run(args, orders::build).await?,
+        Command::All(args) => all::run(args).await?,
         Command::Migrate(args) => migrate::run(&args).await?,
         Command::Admin(args) => admin::run(args).await?,
         Command::Openapi => openapi::print()?,

@@ -44,6 +44,9 @@ pub(crate) async fn run(args: &MigrateArgs) -> Result<(), MigrateError> {
 }
 
 impl Owner {
+    /// All of them.
+    pub(crate) const ALL: [Self; 4] = [Self::Auth, Self::Catalog, Self::Inventory, Self::Orders];
+
     /// The service's name.
     pub(crate) const fn name(self) -> &'static str {
         match self {

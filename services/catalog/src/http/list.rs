@@ -24,8 +24,10 @@ pub(crate) struct ListQuery {
     /// Only of this category: its slug or its name.
     category: Option<String>,
     /// `newest` (where nothing is said) or `name`.
+    #[param(inline)]
     sort: Option<Sort>,
     /// Only in this status: `active` where nothing is said; the others are for staff.
+    #[param(inline)]
     status: Option<StatusName>,
     /// Entries per page, 1 to 100; 20 where nothing is said.
     #[param(value_type = Option<u32>)]
