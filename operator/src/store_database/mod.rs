@@ -8,6 +8,8 @@ mod finalize;
 mod names;
 pub mod sql;
 mod status;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 use std::{sync::Arc, time::Duration};

@@ -1,0 +1,228 @@
+//! The pure steps together: from a manifest and what was read, to children and status.
+
+use api::{ConditionType, Reason, StoreDatabase};
+use k8s_openapi::{
+    ByteString,
+    api::{
+        apps::v1::StatefulSet,
+        core::v1::{PersistentVolumeClaim, Pod, Secret},
+    },
+};
+use serde_json::{Value, json};
+
+use super::{
+    build,
+    dereference::{AdminReads, ManagedReads, Reads, ServerReads},
+    error::ValidateError,
+    sql::{Conflict, Identifier, Outcome, Password, Tenancy},
+    status::{ServerState, status},
+    validate::{Mode, Validated, validate},
+};
+use crate::storage;
+
+const MANAGED: &str = include_str!("build/fixtures/managed.yaml");
+const EXTERNAL: &str = include_str!("build/fixtures/external.yaml");
+
+fn database(manifest: &str) -> StoreDatabase {
+    serde_yaml::from_str(manifest).unwrap()
+}
+
+fn password(text: &str) -> Password {
+    Password::from_secret(text).unwrap()
+}
+
+fn secret(entries: &[(&str, &str)]) -> Secret {
+    let data = entries.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec())));
+    Secret { data: Some(data.collect()), ..Secret::default() }
+}
+
+fn claim(size: &str) -> PersistentVolumeClaim {
+    serde_json::from_value(json!({
+        "spec": { "storageClassName": "fast", "resources": { "requests": { "storage": size } } },
+        "status": { "phase": "Bound", "capacity": { "storage": size } },
+    }))
+    .unwrap()
+}
+
+fn reads(database: &StoreDatabase, server: ServerReads) -> Reads {
+    let names = database.spec.databases.iter().map(|named| Identifier::parse(&named.name).unwrap());
+    Reads { passwords: names.map(|name| (name, password("kept"))).collect(), server }
+}
+
+fn managed_reads(superuser: Option<Secret>, claim: Option<PersistentVolumeClaim>) -> ServerReads {
+    ServerReads::Managed(Box::new(ManagedReads {
+        superuser,
+        storage: storage::Observed { claim, class: None },
+        new_password: password("new"),
+    }))
+}
+
+fn admin_reads(secret: Option<Secret>) -> ServerReads {
+    ServerReads::External(Box::new(AdminReads { name: "postgres-admin".to_owned(), secret }))
+}
+
+fn validated(manifest: &str, server: ServerReads) -> Result<Validated, ValidateError> {
+    let database = database(manifest);
+    let reads = reads(&database, server);
+    validate(&database, reads)
+}
+
+fn new_managed() -> Validated {
+    validated(MANAGED, managed_reads(None, None)).unwrap()
+}
+
+fn running() -> Validated {
+    validated(MANAGED, managed_reads(Some(secret(&[("password", "old")])), Some(claim("2Gi")))).unwrap()
+}
+
+fn superuser(validated: &Validated) -> &str {
+    match &validated.mode {
+        Mode::Managed(managed) => managed.superuser.expose(),
+        Mode::External(admin) => admin.password.expose(),
+    }
+}
+
+/// Secrets show their data in base64; readers of a snapshot want the text.
+fn readable(secret: &Secret) -> Value {
+    let text = |(key, value): (&String, &ByteString)| (key.clone(), json!(String::from_utf8_lossy(&value.0)));
+    let data: serde_json::Map<String, Value> = secret.data.iter().flatten().map(text).collect();
+    json!({ "metadata": secret.metadata, "type": secret.type_, "data (decoded)": data })
+}
+
+#[test]
+fn a_managed_server_is_a_stateful_set_with_a_volume_that_nobody_owns() {
+    let validated = new_managed();
+    let Mode::Managed(managed) = &validated.mode else { panic!("the manifest is of a managed server") };
+    let server = build::server(&validated, managed);
+    insta::assert_yaml_snapshot!(json!([
+        readable(&server.superuser),
+        server.volume,
+        server.service,
+        server.stateful_set
+    ]));
+}
+
+#[test]
+fn each_database_has_a_secret_with_all_a_service_needs() {
+    let logins: Vec<Value> = build::logins(&new_managed()).iter().map(readable).collect();
+    insta::assert_yaml_snapshot!(logins);
+}
+
+#[test]
+fn on_an_external_server_the_administrator_comes_from_his_secret_and_roles_are_marked() {
+    let admin = secret(&[("username", "dba"), ("password", "admin")]);
+    let validated = validated(EXTERNAL, admin_reads(Some(admin))).unwrap();
+    let server = validated.server();
+    assert_eq!((server.host.as_str(), server.port, server.username.as_str()), ("db.example.com", 5432, "dba"));
+    assert_eq!(superuser(&validated), "admin");
+    let mark = "greencommerce.dev StoreDatabase shop/emporium".to_owned();
+    assert_eq!(validated.tenancy(), Tenancy::Shared { mark });
+    let uri = readable(&build::logins(&validated)[0])["data (decoded)"]["uri"].clone();
+    assert_eq!(uri, "postgres://orders:kept@db.example.com:5432/orders");
+}
+
+#[test]
+fn an_administrators_secret_that_is_missing_or_incomplete_is_named() {
+    let message = |secret| validated(EXTERNAL, admin_reads(secret)).unwrap_err().to_string();
+    assert!(message(None).starts_with("Secret postgres-admin does not exist: create it"));
+    let incomplete = message(Some(secret(&[("username", "dba"), ("password", "")])));
+    assert_eq!(incomplete, "Secret postgres-admin has no key password, or an empty one");
+}
+
+#[test]
+fn the_superusers_password_is_made_once_and_never_again_over_data() {
+    assert_eq!(superuser(&new_managed()), "new");
+    assert_eq!(superuser(&running()), "old");
+    for unusable in [None, Some(secret(&[])), Some(secret(&[("password", "")]))] {
+        let lost = validated(MANAGED, managed_reads(unusable, Some(claim("2Gi")))).unwrap_err();
+        assert!(matches!(&lost, ValidateError::CredentialsLost { .. }), "{lost}");
+        assert!(lost.to_string().contains("data-recycled-goods-postgres-0"), "{lost}");
+    }
+}
+
+fn stateful_set(status: &Value) -> StatefulSet {
+    serde_json::from_value(json!({
+        "metadata": { "name": "recycled-goods-postgres", "generation": 2 },
+        "spec": { "selector": {}, "template": {} },
+        "status": status,
+    }))
+    .unwrap()
+}
+
+fn serving(observed: i64, updated: bool) -> StatefulSet {
+    stateful_set(&json!({
+        "replicas": 1, "readyReplicas": 1, "observedGeneration": observed,
+        "currentRevision": "a", "updateRevision": if updated { "a" } else { "b" },
+    }))
+}
+
+#[test]
+fn a_server_is_ready_only_at_its_own_generation() {
+    let state = |set: Option<&StatefulSet>, changed| ServerState::of_managed(set, [], changed);
+    assert_eq!(state(Some(&serving(2, true)), false), ServerState::Ready);
+    for (set, changed) in [(serving(1, true), false), (serving(2, false), false), (serving(2, true), true)] {
+        let state = state(Some(&set), changed);
+        assert!(matches!(state, ServerState::Changing(_)) && state.serves(), "{state:?}");
+    }
+    assert!(matches!(state(None, false), ServerState::Down(Reason::ChildPending, _)));
+    let starting = stateful_set(&json!({ "replicas": 1 }));
+    assert!(matches!(state(Some(&starting), false), ServerState::Down(Reason::PodsStarting, _)));
+}
+
+#[test]
+fn a_server_that_does_not_start_says_why() {
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": { "name": "recycled-goods-postgres-0" },
+        "status": { "containerStatuses": [{
+            "name": "postgres", "image": "postgres:15", "imageID": "", "ready": false, "restartCount": 0,
+            "state": { "waiting": { "reason": "ErrImagePull", "message": "no such host" } },
+        }] },
+    }))
+    .unwrap();
+    let state = ServerState::of_managed(Some(&stateful_set(&json!({ "replicas": 1 }))), [&pod], false);
+    let (_, findings) = status(&running(), &state, None);
+    assert_eq!((findings[0].condition, findings[0].reason), (ConditionType::Ready, Reason::ImagePullFailed));
+    assert!(findings[0].message.contains("postgres:15: no such host"), "{}", findings[0].message);
+}
+
+fn outcome(validated: &Validated, conflict: bool) -> Outcome {
+    let result = |name: &Identifier| match conflict && name.as_str() == "auth" {
+        true => Err(Conflict::Role(name.clone())),
+        false => Ok(()),
+    };
+    validated.logins.iter().map(|login| (login.name.clone(), result(&login.name))).collect()
+}
+
+#[test]
+fn a_database_is_ready_when_server_volume_and_every_database_are() {
+    let validated = running();
+    let (status, findings) = status(&validated, &ServerState::Ready, Some(&outcome(&validated, false)));
+    assert!(findings.iter().all(|finding| finding.holds == Some(true)), "{findings:?}");
+    let shown: Vec<_> =
+        status.databases.iter().map(|seen| (seen.name.as_str(), seen.ready, seen.secret_name.as_str())).collect();
+    assert_eq!(
+        shown,
+        [
+            ("auth", true, "recycled-goods-auth-database"),
+            ("order_history", true, "recycled-goods-order-history-database")
+        ],
+    );
+}
+
+#[test]
+fn a_name_that_is_taken_concerns_its_database_only_and_is_told() {
+    let validated = running();
+    let (status, findings) = status(&validated, &ServerState::Ready, Some(&outcome(&validated, true)));
+    assert_eq!((findings[0].holds, findings[0].reason), (Some(false), Reason::NameTaken));
+    assert_eq!(status.databases.iter().map(|seen| seen.ready).collect::<Vec<_>>(), [false, true]);
+}
+
+#[test]
+fn a_volume_that_cannot_grow_is_not_ready_and_keeps_its_size() {
+    let small = Some(claim("1Gi"));
+    let validated = validated(MANAGED, managed_reads(Some(secret(&[("password", "old")])), small)).unwrap();
+    let Mode::Managed(managed) = &validated.mode else { panic!("the manifest is of a managed server") };
+    assert_eq!(managed.claimed.0, "1Gi");
+    let (_, findings) = status(&validated, &ServerState::Ready, Some(&outcome(&validated, false)));
+    assert_eq!((findings[0].holds, findings[0].reason), (Some(false), Reason::VolumeExpansionUnsupported));
+}
