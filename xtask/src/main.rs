@@ -1,8 +1,10 @@
 //! `cargo xtask`: run, test and measure GreenCommerce.
 
 mod architecture;
+mod bench;
 mod cluster;
 mod command;
+mod dev;
 mod digest;
 mod generate;
 mod images;
@@ -33,10 +35,14 @@ enum Task {
     Down(cluster::DownOptions),
     /// Build the container images without a cluster.
     Images(images::Options),
+    /// Run the shop without a cluster: PostgreSQL, Kafka, Redis and all services as plain processes.
+    Dev(dev::Options),
     /// Generate what is committed beside the code: SQL query data, custom resource definitions, the OpenAPI document.
     Gen(generate::Options),
     /// Run every check and every test, or a part of them.
     Test(test::Options),
+    /// Measure, and write the figures into docs/benchmarks.md.
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -44,8 +50,10 @@ fn main() -> ExitCode {
         Task::Up(options) => up::run(&options),
         Task::Down(options) => cluster::down(&options),
         Task::Images(options) => images::run(&options),
+        Task::Dev(options) => dev::run(&options),
         Task::Gen(options) => generate::run(&options),
         Task::Test(options) => test::run(&options),
+        Task::Bench(options) => bench::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

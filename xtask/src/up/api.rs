@@ -14,29 +14,29 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(250);
 
 /// A client without a session.
-pub(super) struct Api {
+pub(crate) struct Api {
     base: String,
     agent: ureq::Agent,
 }
 
 /// What came back.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
 }
 
 impl Api {
-    pub(super) fn new(base: &str) -> Self {
+    pub(crate) fn new(base: &str) -> Self {
         let config = ureq::Agent::config_builder().timeout_global(Some(TIME_OUT)).http_status_as_error(false).build();
         Self { base: base.to_owned(), agent: config.into() }
     }
 
-    pub(super) fn get(&self, path: &str) -> Result<Answer> {
+    pub(crate) fn get(&self, path: &str) -> Result<Answer> {
         self.retrying(path, || self.agent.get(format!("{}{path}", self.base)).call())
     }
 
     /// The request may be sent again after a failure: either it is harmless, or it carries an idempotency key.
-    pub(super) fn post(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Result<Answer> {
+    pub(crate) fn post(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Result<Answer> {
         self.retrying(path, || {
             let request = self.agent.post(format!("{}{path}", self.base));
             headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).send_json(body)
@@ -44,7 +44,7 @@ impl Api {
     }
 
     /// An access token, or `None` when the shop knows no such account or another password.
-    pub(super) fn log_in(&self, email: &str, password: &str) -> Result<Option<String>> {
+    pub(crate) fn log_in(&self, email: &str, password: &str) -> Result<Option<String>> {
         let Answer { status, body } =
             self.post("/api/auth/login", &[], &json!({"email": email, "password": password}))?;
         match (status, body["access_token"].as_str()) {

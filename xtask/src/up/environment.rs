@@ -105,6 +105,14 @@ fn render(variables: &BTreeMap<String, String>) -> String {
     text
 }
 
+/// What the file says.
+pub(crate) fn read() -> Result<BTreeMap<String, String>> {
+    let file = cluster::dir().join("env");
+    let text = fs::read_to_string(&file);
+    let text = text.with_context(|| format!("cannot read {}: `cargo xtask up` writes it", file.display()))?;
+    Ok(parse(&text))
+}
+
 fn parse(text: &str) -> BTreeMap<String, String> {
     text.lines()
         .filter_map(|line| line.strip_prefix("export ")?.split_once('='))

@@ -1,10 +1,10 @@
 //! `cargo xtask up`: from whatever this machine has to a Ready store, step by step. A second call changes nothing.
 
 mod admin;
-mod api;
+pub(crate) mod api;
 mod catalogue;
 mod chart;
-mod environment;
+pub(crate) mod environment;
 mod store;
 
 use anyhow::{Result, ensure};

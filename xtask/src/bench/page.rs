@@ -1,0 +1,136 @@
+//! docs/benchmarks.md: what is between the markers is ours, the rest is left alone.
+
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path, time::Duration};
+
+use anyhow::{Context as _, Result};
+
+use super::{first_order::Timing, machine::tenths, memory::OPERATOR};
+
+const BEGIN: &str = "<!-- footprint: written by `cargo xtask bench footprint` -->";
+const END: &str = "<!-- /footprint -->";
+const SERVICES: [&str; 6] = ["gateway", "auth", "catalog", "inventory", "cart", "orders"];
+const MIB: u64 = 1024 * 1024;
+
+/// What was measured.
+pub(super) struct Figures {
+    pub(super) machine: String,
+    /// Bytes by repository.
+    pub(super) images: BTreeMap<String, u64>,
+    /// KiB by component.
+    pub(super) memory: BTreeMap<String, u64>,
+    pub(super) timing: Timing,
+}
+
+/// The figures and how they were measured.
+pub(super) fn render(figures: &Figures) -> String {
+    let Figures { machine, images, memory, timing } = figures;
+    let mut text = format!("Machine: {machine}.\n\n### Memory at rest\n\n");
+    text.push_str(
+        "Resident memory (`VmRSS`) of all processes of a pod, read from `/proc` by the pod's control group: the largest of \
+         ten samples in ten seconds, and the largest pod where a component has several. No requests but the probes.\n\n\
+         | pod | MiB |\n|---|---:|\n",
+    );
+    for name in SERVICES.into_iter().chain([OPERATOR]) {
+        row(&mut text, name, &kib(memory.get(name).copied()));
+    }
+    let sum: Option<u64> = SERVICES.iter().map(|name| memory.get(*name)).sum();
+    row(&mut text, "**the six services together**", &kib(sum));
+    for (name, size) in memory.iter().filter(|(name, _)| !SERVICES.contains(&name.as_str()) && *name != OPERATOR) {
+        row(&mut text, &format!("{name} (not ours)"), &kib(Some(*size)));
+    }
+    text.push_str(
+        "\n### Images\n\nAs the container runtime of the nodes counts them.\n\n| image | MiB |\n|---|---:|\n",
+    );
+    for (name, bytes) in images {
+        row(&mut text, &format!("`{name}`"), &tenths(*bytes, MIB));
+    }
+    text.push_str(
+        "\n### From `kubectl apply` to the first order\n\nA second store with every default, in a namespace of its own, images \
+         present on the nodes, the first store at rest beside it. The first order: the first administrator is made, logs in \
+         and creates a product; a customer registers, logs in, fills the cart and checks out.\n\n\
+         | from `kubectl apply` to | seconds |\n|---|---:|\n",
+    );
+    row(&mut text, "`Ready`", &seconds(timing.ready));
+    row(&mut text, "the first order", &seconds(timing.first_order));
+    text
+}
+
+/// Writes the page, or only what is between the markers where there is one.
+pub(super) fn write(path: &Path, figures: &str) -> Result<()> {
+    let old = fs::read_to_string(path).unwrap_or_else(|_| new_page());
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    }
+    fs::write(path, replace(&old, figures)?).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn replace(page: &str, figures: &str) -> Result<String> {
+    let (before, rest) = page.split_once(BEGIN).context("docs/benchmarks.md has no marker for the footprint")?;
+    let (_, after) = rest.split_once(END).context("docs/benchmarks.md has no marker for the footprint's end")?;
+    Ok(format!("{before}{BEGIN}\n\n{figures}\n{END}{after}"))
+}
+
+fn new_page() -> String {
+    format!(
+        "# Benchmarks\n\nFigures of one machine, measured by the commands named here; run them to get your own.\n\n\
+         ## Footprint\n\n{BEGIN}\n{END}\n"
+    )
+}
+
+fn row(table: &mut String, name: &str, value: &str) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(table, "| {name} | {value} |");
+}
+
+fn kib(amount: Option<u64>) -> String {
+    amount.map_or_else(|| "not running".to_owned(), |amount| tenths(amount, 1024))
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1}", time.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures() -> Figures {
+        let memory = SERVICES.iter().map(|name| ((*name).to_owned(), 10 * 1024));
+        Figures {
+            machine: "2 cores".to_owned(),
+            images: BTreeMap::from([("greencommerce/services".to_owned(), 50 * MIB)]),
+            memory: memory.chain([("postgres".to_owned(), 2048), (OPERATOR.to_owned(), 1024)]).collect(),
+            timing: Timing { ready: Duration::from_millis(31_200), first_order: Duration::from_secs(33) },
+        }
+    }
+
+    #[test]
+    fn the_services_are_summed_without_operator_and_data() {
+        let text = render(&figures());
+        for expected in [
+            "| **the six services together** | 60.0 |",
+            "| operator | 1.0 |",
+            "| postgres (not ours) | 2.0 |",
+            "| `greencommerce/services` | 50.0 |",
+            "| `Ready` | 31.2 |",
+        ] {
+            assert!(text.contains(expected), "{expected} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_service_that_does_not_run_makes_no_sum() {
+        let mut figures = figures();
+        figures.memory.remove("cart");
+        assert!(render(&figures).contains("| **the six services together** | not running |"));
+    }
+
+    #[test]
+    fn what_people_wrote_around_the_markers_stays() {
+        let page = format!("# Title\n\nwords\n\n{BEGIN}\nold\n{END}\n\nmore words\n");
+        let once = replace(&page, "new\n").unwrap();
+        assert_eq!(once, format!("# Title\n\nwords\n\n{BEGIN}\n\nnew\n\n{END}\n\nmore words\n"));
+        assert_eq!(replace(&once, "new\n").unwrap(), once);
+        assert!(replace("no markers", "new").is_err());
+    }
+}
