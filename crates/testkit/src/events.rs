@@ -10,6 +10,7 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _, StreamConsumer},
+    metadata::MetadataTopic,
     producer::{FutureProducer, FutureRecord},
 };
 use tokio::sync::OnceCell;
@@ -140,8 +141,12 @@ async fn remove_abandoned(server: &'static Kafka) {
     let consumer: BaseConsumer = client(&server.bootstrap_servers()).create().expect("a consumer can be made");
     let listed = tokio::task::spawn_blocking(move || consumer.fetch_metadata(None, TIMEOUT)).await;
     let metadata = listed.expect("the listing is not cut short").expect("Kafka lists its topics");
-    let names: Vec<&str> =
-        metadata.topics().iter().map(|topic| topic.name()).filter(|name| backing::is_abandoned(name)).collect();
+    let names: Vec<&str> = metadata
+        .topics()
+        .iter()
+        .map(rdkafka::metadata::MetadataTopic::name)
+        .filter(|name| backing::is_abandoned(name))
+        .collect();
     if !names.is_empty() {
         // Another process may delete the same ones at the same time.
         let _ = admin(server).delete_topics(&names, &options()).await;
