@@ -103,14 +103,18 @@ impl Cluster {
 
     /// A namespace of the test's own, in which Pod Security *restricted* is enforced. It goes when the value is dropped.
     pub async fn namespace(&self, purpose: &str) -> Result<Namespace> {
-        let name = unique(&format!("e2e-{purpose}"));
+        self.namespace_named(&unique(&format!("e2e-{purpose}"))).await
+    }
+
+    /// The same, with a name that something else asks for.
+    pub async fn namespace_named(&self, name: &str) -> Result<Namespace> {
         let object = serde_json::json!({
             "apiVersion": "v1",
             "kind": "Namespace",
-            "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted", "e2e": purpose}},
+            "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
         });
         self.api().create(&NAMESPACES.list(None), &object).await?;
-        Ok(Namespace::new(self.space(&name)))
+        Ok(Namespace::new(self.space(name)))
     }
 
     /// The store that `cargo xtask up` applied: the one that answers at the address it printed.

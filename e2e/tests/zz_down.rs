@@ -4,7 +4,7 @@
 use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::workspace;
+use e2e::{workspace, xtask};
 
 /// Where the `host` provider keeps its things.
 const PLACES: [&str; 2] = ["/run/greencommerce", "/var/lib/greencommerce"];
@@ -22,14 +22,7 @@ fn down_leaves_nothing_behind() -> Result<()> {
     ensure!(!workspace().join("target/cluster/env").exists(), "target/cluster/env speaks of a cluster that is gone");
 
     // When it is taken down once more, then that is fine too.
-    xtask(&["down"])
-}
-
-fn xtask(arguments: &[&str]) -> Result<()> {
-    let output = Command::new("cargo").arg("xtask").args(arguments).current_dir(workspace()).output()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "cargo xtask {}: {text}", arguments.join(" "));
-    Ok(())
+    xtask(&["down"]).map(drop)
 }
 
 /// Files, mounts, processes, network devices and namespaces, cgroups and firewall chains of a cluster.

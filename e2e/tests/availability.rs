@@ -1,0 +1,203 @@
+//! What shoppers notice of the work behind the shop: nothing.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::{AUTOSCALERS, Cluster, DEPLOYMENTS, Load, Machine, PODS, Report, Seen, Shot, Store, unique, wait_until};
+use serde_json::{Value, json};
+
+/// Requests a second, on the product list and on a cart in turn.
+const RATE: u32 = 50;
+const ROLLOUT: Duration = Duration::from_mins(3);
+const READY: Duration = Duration::from_mins(5);
+/// The service before the last: what others need comes first, the entrance last.
+const ORDER: [&str; 6] = ["auth", "catalog", "inventory", "cart", "orders", "gateway"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_fails_while_every_service_is_restarted() -> Result<()> {
+    let cluster = Cluster::alone().await?;
+    // Given a store under load
+    let store = cluster.store().await?;
+    store.wait_ready(READY).await?;
+    let begun = Instant::now();
+    let load = shoppers(&cluster).await?;
+
+    // When every service is restarted, one after the other
+    for service in ORDER {
+        let deployment = format!("deployment/{}", store.child(service));
+        cluster.kubectl().run(["rollout", "restart", &deployment, "--namespace", store.space().name()]).await?;
+        store.wait_rolled_out(service, ROLLOUT).await?;
+    }
+
+    // Then no request has failed.
+    let report = load.stop().await?;
+    println!("restarts: {report}");
+    judge(&report, begun)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_fails_while_a_new_release_rolls_out() -> Result<()> {
+    let cluster = Cluster::alone().await?;
+    // Given a store under load, and the image of another release on every node: the same content under a new tag
+    let store = cluster.store().await?;
+    let before = store.wait_ready(READY).await?;
+    let image = store.image("gateway").await?;
+    let (repository, _) = image.rsplit_once(':').context("an image without a tag")?;
+    let tag = unique("release");
+    let release = format!("{repository}:{tag}");
+    for node in node_names(&cluster).await? {
+        Machine::of_the_cluster().tag_image(&node, &image, &release).await?;
+    }
+    let begun = Instant::now();
+    let load = shoppers(&cluster).await?;
+
+    // When the store is to run it
+    store.patch(&json!({"spec": {"image": {"tag": tag}}})).await?;
+    let rolled_out = wait_until(store.space(), "every service to run the release", READY, async || {
+        let deployments = store.space().list(DEPLOYMENTS).await?;
+        let of = |deployment: &Value| deployment["spec"]["template"]["spec"]["containers"][0]["image"].clone();
+        let images: BTreeSet<String> = deployments.iter().map(|deployment| of(deployment).to_string()).collect();
+        Ok(Seen::when(images == BTreeSet::from([json!(release).to_string()]), format!("{images:?}")))
+    })
+    .await;
+    let settled = store.wait_ready(READY).await;
+    let report = load.stop().await?;
+
+    // Then no request has failed, and the store says what it runs.
+    let status = settled.map(|store| store["status"].clone());
+    store.patch(&json!({"spec": {"image": {"tag": before["spec"]["image"]["tag"]}}})).await?;
+    store.wait_ready(READY).await?;
+    for node in node_names(&cluster).await? {
+        Machine::of_the_cluster().untag_image(&node, &release).await?;
+    }
+    println!("release: {report}");
+    rolled_out?;
+    let status = status?;
+    for service in status["services"].as_array().into_iter().flatten() {
+        assert_eq!(service["version"], json!(tag), "{status}");
+    }
+    judge(&report, begun)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_catalogue_grows_with_its_load_and_shrinks_after_it() -> Result<()> {
+    let cluster = Cluster::alone().await?;
+    // Given a catalogue that runs one pod, and may run three
+    let store = cluster.store().await?;
+    store.wait_ready(READY).await?;
+    let catalog = store.child("catalog");
+    let autoscaler = store.space().get(AUTOSCALERS, &catalog).await?;
+    assert_eq!((&autoscaler["spec"]["minReplicas"], &autoscaler["spec"]["maxReplicas"]), (&json!(1), &json!(3)));
+    let pods = async |wanted: u64| {
+        wait_until(store.space(), &format!("{wanted} pods of the catalogue"), READY, async || {
+            let deployment = store.space().get(DEPLOYMENTS, &catalog).await?;
+            let autoscaler = store.space().get(AUTOSCALERS, &catalog).await?;
+            let there = deployment["spec"]["replicas"] == wanted && deployment["status"]["readyReplicas"] == wanted;
+            Ok(Seen::when(there, format!("{} {}", deployment["status"], autoscaler["status"])))
+        })
+        .await
+    };
+    pods(1).await?;
+
+    // When many look at long lists
+    let guest = cluster.shop()?;
+    let mix = ["/api/products?limit=100", "/api/search?q=recycled&limit=50"].map(|path| Shot::get(&guest, path));
+    let load = Load::start(150, mix.to_vec())?;
+    // Then it grows to three pods,
+    let grown = pods(3).await;
+    let report = load.stop().await?;
+    grown.with_context(|| report.to_string())?;
+    ensure!(report.succeeded() > 0, "{report}");
+    // the operator does not fight the autoscaler,
+    store.wait_ready(READY).await?;
+    // and when they have gone, it is one again.
+    pods(1).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_fails_while_a_node_is_drained() -> Result<()> {
+    let cluster = Cluster::alone().await?;
+    let nodes = node_names(&cluster).await?;
+    ensure!(nodes.len() >= 2, "a node can be drained only where another is left: cargo xtask up --nodes 2");
+    // Given a store with two pods of each service that the load needs, spread over the nodes
+    let store = cluster.store().await?;
+    let before = store.set_service(json!({"name": "catalog", "replicas": 2})).await?;
+    store.wait_ready(READY).await?;
+    let path = ["gateway", "catalog", "cart", "auth"];
+    let victim = node_without_data(&store, &nodes).await?;
+    for service in path {
+        spread(&store, service, &victim).await?;
+    }
+    let begun = Instant::now();
+    let load = shoppers(&cluster).await?;
+
+    // When the node that holds none of the store's data is drained, and comes back
+    let arguments = ["drain", &victim, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=240s"];
+    let drained = cluster.kubectl().run(arguments).await;
+    let emptied = pods_on(&store, &victim).await;
+    let settled = store.wait_ready(READY).await;
+    cluster.kubectl().run(["uncordon", &victim]).await?;
+    let report = load.stop().await?;
+    store.set_services(before).await?;
+    store.wait_ready(READY).await?;
+
+    // Then every pod has left it, and no request has failed.
+    println!("drain: {report}");
+    drained?;
+    assert_eq!(emptied?, Vec::<String>::new());
+    settled?;
+    judge(&report, begun)
+}
+
+/// Shoppers who look at the list and at a cart with something in it.
+async fn shoppers(cluster: &Cluster) -> Result<Load> {
+    let product = cluster.staff().await?.product("Scarf of many scarves", 30_000, 100).await?;
+    let customer = cluster.shop()?.customer("Kelechi").await?;
+    customer.shop.put_into_cart(&product, 2).await?;
+    let mix = vec![Shot::get(&cluster.shop()?, "/api/products?limit=20"), Shot::get(&customer.shop, "/api/cart")];
+    Load::start(RATE, mix)
+}
+
+/// No failure, and nearly as many requests as the rate promises.
+fn judge(report: &Report, begun: Instant) -> Result<()> {
+    let promised = begun.elapsed().as_secs() * u64::from(RATE);
+    report.expect_no_failure(usize::try_from(promised * 8 / 10)?)
+}
+
+async fn node_names(cluster: &Cluster) -> Result<Vec<String>> {
+    let nodes = cluster.nodes().await?;
+    Ok(nodes.iter().filter_map(|node| node["metadata"]["name"].as_str()).map(str::to_owned).collect())
+}
+
+/// The node that holds none of the pods with a volume: those cannot move.
+async fn node_without_data(store: &Store, nodes: &[String]) -> Result<String> {
+    let data = store.space().select(PODS, "greencommerce.dev/tier=data").await?;
+    let taken: BTreeSet<&str> = data.iter().filter_map(|pod| pod["spec"]["nodeName"].as_str()).collect();
+    let free = nodes.iter().find(|node| !taken.contains(node.as_str()));
+    free.cloned().with_context(|| format!("data pods are on every node: {taken:?}"))
+}
+
+/// Makes sure that the drain is none for show: at least one pod of the service is on the node. After an earlier drain
+/// they are together elsewhere; a restart spreads them again.
+async fn spread(store: &Store, service: &str, node: &str) -> Result<()> {
+    let is_there =
+        async || -> Result<bool> { Ok(store.pods(service).await?.iter().any(|pod| pod["spec"]["nodeName"] == node)) };
+    if !is_there().await? {
+        let deployment = format!("deployment/{}", store.child(service));
+        store.space().kubectl().run(["rollout", "restart", &deployment, "--namespace", store.space().name()]).await?;
+        store.wait_rolled_out(service, ROLLOUT).await?;
+    }
+    ensure!(is_there().await?, "no pod of {service} is on {node}: they are not spread");
+    Ok(())
+}
+
+/// Pods of the store on a node, but for those that are done.
+async fn pods_on(store: &Store, node: &str) -> Result<Vec<String>> {
+    let pods = store.space().list(PODS).await?;
+    let on_it = pods.iter().filter(|pod| pod["spec"]["nodeName"] == node);
+    let alive = on_it.filter(|pod| pod["status"]["phase"] != "Succeeded" && pod["status"]["phase"] != "Failed");
+    Ok(alive.filter_map(|pod| pod["metadata"]["name"].as_str()).map(str::to_owned).collect())
+}
