@@ -4,6 +4,7 @@ mod cli;
 mod framework;
 mod manager;
 mod storage;
+mod store;
 pub mod store_database;
 mod store_service;
 pub mod store_topic;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     framework::{Cache, Context, Queues, Receivers, install_metrics, run as run_controller, serve_ops},
+    store::StoreReconciler,
     store_database::StoreDatabaseReconciler,
     store_service::StoreServiceReconciler,
     store_topic::StoreTopicReconciler,
@@ -85,10 +86,10 @@ async fn start(
             });
         };
     }
+    controller!("the Store controller", StoreReconciler, stores);
     controller!("the StoreService controller", StoreServiceReconciler, services);
     controller!("the StoreDatabase controller", StoreDatabaseReconciler, databases);
     controller!("the StoreTopic controller", StoreTopicReconciler, topics);
-    drop(stores);
     Ok(parts)
 }
 

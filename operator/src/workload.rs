@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use api::{ResourceAmounts, Resources};
 use k8s_openapi::{
     api::core::v1::{
-        Capabilities, ConfigMapVolumeSource, EmptyDirVolumeSource, EnvVar, PersistentVolumeClaimVolumeSource,
-        PodSecurityContext, ResourceRequirements, SeccompProfile, SecurityContext, Volume, VolumeMount,
+        Affinity, Capabilities, ConfigMapVolumeSource, EmptyDirVolumeSource, EnvVar, PersistentVolumeClaimVolumeSource,
+        PodAffinity, PodAffinityTerm, PodSecurityContext, ResourceRequirements, SeccompProfile, SecurityContext,
+        Volume, VolumeMount, WeightedPodAffinityTerm,
     },
-    apimachinery::pkg::api::resource::Quantity,
+    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::LabelSelector},
 };
 
 /// What a container gets when nothing is said.
@@ -111,6 +112,34 @@ pub(crate) fn variable(name: &str, value: impl Into<String>) -> EnvVar {
     EnvVar { name: name.to_owned(), value: Some(value.into()), value_from: None }
 }
 
+/// Prefers a node where pods with these labels are. Each server of a store's data is alone of its kind, so the fewer
+/// nodes hold them, the fewer can take the store down.
+pub(crate) fn near(labels: BTreeMap<String, String>) -> Affinity {
+    let term = PodAffinityTerm {
+        label_selector: Some(LabelSelector { match_labels: Some(labels), ..LabelSelector::default() }),
+        topology_key: "kubernetes.io/hostname".to_owned(),
+        ..PodAffinityTerm::default()
+    };
+    Affinity {
+        pod_affinity: Some(PodAffinity {
+            preferred_during_scheduling_ignored_during_execution: Some(vec![WeightedPodAffinityTerm {
+                weight: 100,
+                pod_affinity_term: term,
+            }]),
+            ..PodAffinity::default()
+        }),
+        ..Affinity::default()
+    }
+}
+
+/// The tag of an image reference; its digest if it has no tag.
+pub(crate) fn image_tag(image: &str) -> &str {
+    let (reference, digest) =
+        image.split_once('@').map_or((image, None), |(reference, digest)| (reference, Some(digest)));
+    let last = reference.rsplit('/').next().unwrap_or(reference);
+    last.split_once(':').map(|(_, tag)| tag).or(digest).unwrap_or("latest")
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -123,6 +152,19 @@ mod tests {
     fn with(given: Value) -> Value {
         let given: Resources = serde_json::from_value(given).unwrap();
         serde_json::to_value(DEFAULTS.with(Some(&given))).unwrap()
+    }
+
+    #[test]
+    fn a_tag_is_found_behind_a_registry_with_a_port() {
+        for (image, expected) in [
+            ("shop:1", "1"),
+            ("localhost:5000/shop", "latest"),
+            ("localhost:5000/shop:2", "2"),
+            ("shop@sha256:ab", "sha256:ab"),
+            ("shop:3@sha256:ab", "3"),
+        ] {
+            assert_eq!(image_tag(image), expected, "{image}");
+        }
     }
 
     #[test]

@@ -65,6 +65,12 @@ macro_rules! reasons {
 }
 
 impl Reason {
+    /// The reason of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.as_str() == name)
+    }
+
     /// Whether someone should look into it, as opposed to a state that passes by itself.
     #[must_use]
     pub fn is_failure(self) -> bool {

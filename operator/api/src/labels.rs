@@ -8,6 +8,8 @@ pub const FINALIZER: &str = "greencommerce.dev/finalizer";
 pub const ANNOTATION_APPLIED: &str = "greencommerce.dev/applied";
 /// On a pod template: hash of the Secrets its containers read, so that a changed Secret rolls the pods.
 pub const ANNOTATION_SECRETS: &str = "greencommerce.dev/secrets";
+/// On a pod template: hash of the configuration that its container reads only once.
+pub const ANNOTATION_CONFIG: &str = "greencommerce.dev/config";
 
 /// Label keys.
 pub mod label {
@@ -25,6 +27,8 @@ pub mod label {
     pub const SERVICE: &str = "greencommerce.dev/service";
     /// The StoreDatabase a pod, claim or secret belongs to; wakes the StoreDatabase controller.
     pub const DATABASE: &str = "greencommerce.dev/database";
+    /// On a migration: fingerprint of the image that it migrates for.
+    pub const IMAGE: &str = "greencommerce.dev/image";
     /// `data` on the pods that hold a store's data: they prefer one another's node.
     pub const TIER: &str = "greencommerce.dev/tier";
 }

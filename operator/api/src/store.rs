@@ -64,7 +64,10 @@ pub struct StoreSpec {
             .message("catalog, inventory and cart are needed by orders: disable orders as well"),
         validation = Rule::new("!self.exists(service, service.name == 'catalog' && service.disabled) \
             || self.exists(service, service.name == 'cart' && service.disabled)")
-            .message("catalog is needed by cart: disable cart as well")
+            .message("catalog is needed by cart: disable cart as well"),
+        validation = Rule::new("!self.exists(service, service.name == 'inventory' && service.disabled) \
+            || self.exists(service, service.name == 'catalog' && service.disabled)")
+            .message("inventory is needed by catalog: disable catalog as well")
     )]
     pub services: Vec<ServiceSettings>,
     /// How the shop takes payments.
@@ -228,7 +231,7 @@ pub enum ServiceName {
 
 impl ServiceName {
     /// Every service, in the order in which they are rolled out: what others need comes first.
-    pub const ALL: [Self; 6] = [Self::Auth, Self::Catalog, Self::Inventory, Self::Cart, Self::Orders, Self::Gateway];
+    pub const ALL: [Self; 6] = [Self::Auth, Self::Inventory, Self::Catalog, Self::Cart, Self::Orders, Self::Gateway];
 
     /// The name as users write it.
     #[must_use]

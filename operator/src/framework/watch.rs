@@ -2,11 +2,14 @@
 
 use std::{collections::BTreeSet, fmt::Debug, future::Future, sync::Arc};
 
-use api::{MANAGED_BY, Reason, StoreService, label};
+use api::{MANAGED_BY, Reason, StoreService, StoreTopic, label};
 use futures::StreamExt as _;
 use k8s_openapi::{
     NamespaceResourceScope,
-    api::core::v1::{Pod, PodSpec, Secret},
+    api::{
+        apps::v1::StatefulSet,
+        core::v1::{Pod, PodSpec, Secret},
+    },
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -46,7 +49,7 @@ fn spawn(scope: Scope, context: &Context, queues: &Queues, writers: Writers) -> 
         watches.primary(writers.store_databases),
         watches.primary(writers.store_topics),
         watches.child(writers.deployments, |_| {}),
-        watches.child(writers.stateful_sets, |_| {}),
+        watches.stateful_sets(writers.stateful_sets),
         watches.child(writers.services, |_| {}),
         watches.child(writers.service_accounts, |_| {}),
         watches.child(writers.config_maps, |_| {}),
@@ -105,6 +108,23 @@ impl Watches<'_> {
         self.watch(ours(), writer, prune, |object, _| Wake::owners(object))
     }
 
+    /// A broker also wakes the topics that wait for it.
+    fn stateful_sets(&self, writer: Writer<StatefulSet>) -> Watch {
+        self.watch(
+            ours(),
+            writer,
+            |_| {},
+            |set: &StatefulSet, cache| {
+                let mut wakes = Wake::owners(set);
+                if let (Some("broker"), Some(store)) = (label_of(set, label::COMPONENT), label_of(set, label::STORE)) {
+                    let topics = cache.labelled::<StoreTopic>(namespace(set), label::STORE, store);
+                    wakes.extend(topics.iter().map(|topic| Wake::of(&**topic)));
+                }
+                wakes
+            },
+        )
+    }
+
     /// Secrets also wake the services that read them.
     fn secrets(&self, writer: Writer<Secret>) -> Watch {
         self.watch(
@@ -144,6 +164,10 @@ impl Watches<'_> {
 
 fn ours() -> watcher::Config {
     watcher::Config::default().labels(&format!("{}={MANAGED_BY}", label::MANAGED_BY))
+}
+
+fn label_of<'a>(object: &'a StatefulSet, key: &str) -> Option<&'a str> {
+    object.labels().get(key).map(String::as_str)
 }
 
 fn reads(service: &StoreService, secret: &Secret) -> bool {

@@ -8,7 +8,10 @@ use k8s_openapi::api::{
 };
 
 use super::{dereference::Seen, validate::Validated};
-use crate::framework::{Finding, trouble_of};
+use crate::{
+    framework::{Finding, trouble_of},
+    workload::image_tag,
+};
 
 /// How long a container may run without being ready before that is called a failing probe.
 pub(super) const PATIENCE: SignedDuration = SignedDuration::from_secs(15);
@@ -28,7 +31,7 @@ pub(super) fn derive(
     let rolled_out = matches!(verdict, Verdict::Ready) || (verdict.is_current() && counts.updated == counts.exist);
     let status = StoreServiceStatus {
         version: match (rolled_out, before) {
-            (true, _) if counts.exist > 0 => Some(tag(&of.image).to_owned()),
+            (true, _) if counts.exist > 0 => Some(image_tag(&of.image).to_owned()),
             (_, before) => before.and_then(|before| before.version.clone()),
         },
         replicas: counts.exist,
@@ -168,14 +171,6 @@ fn selector(of: &Validated) -> String {
     pairs.join(",")
 }
 
-/// The tag of an image reference, or its digest if it has no tag.
-fn tag(image: &str) -> &str {
-    let (reference, digest) =
-        image.split_once('@').map_or((image, None), |(reference, digest)| (reference, Some(digest)));
-    let last = reference.rsplit('/').next().unwrap_or(reference);
-    last.split_once(':').map(|(_, tag)| tag).or(digest).unwrap_or("latest")
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -281,18 +276,5 @@ mod tests {
         let done = json!({"replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1});
         let (status, _) = derive(&one, &seen(1, (1, 1), done, vec![]), Some(&before), false, now());
         assert_eq!(status.version.as_deref(), Some("2"));
-    }
-
-    #[test]
-    fn a_tag_is_found_behind_a_registry_with_a_port() {
-        for (image, expected) in [
-            ("shop:1", "1"),
-            ("localhost:5000/shop", "latest"),
-            ("localhost:5000/shop:2", "2"),
-            ("shop@sha256:ab", "sha256:ab"),
-            ("shop:3@sha256:ab", "3"),
-        ] {
-            assert_eq!(tag(image), expected, "{image}");
-        }
     }
 }

@@ -1,0 +1,91 @@
+//! Migrations: a Job per service with a database, which brings it into the shape that the image needs.
+
+use api::{ServiceName, label};
+use k8s_openapi::{
+    api::{
+        batch::v1::{Job, JobSpec},
+        core::v1::{
+            Container, EnvVar, EnvVarSource, LocalObjectReference, PodSpec, PodTemplateSpec, SecretKeySelector,
+        },
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+
+use super::{Validated, labels_of, meta};
+use crate::{
+    store::plan::{Migration, Plan},
+    workload::{DefaultResources, mount, restricted_container, restricted_pod, scratch, variable},
+};
+
+const USER: i64 = 65532;
+
+const RESOURCES: DefaultResources =
+    DefaultResources { cpu_request: "20m", memory_request: "32Mi", memory_limit: "256Mi" };
+
+/// How often a migration is started before it counts as failed.
+const RETRIES: i32 = 3;
+
+/// The Jobs that have to run, or run. Those that are done or have failed are left as they are.
+pub(super) fn jobs(of: &Validated, plan: &Plan) -> Vec<Job> {
+    plan.migrations
+        .iter()
+        .filter(|(_, migration)| matches!(migration, Migration::Running(_)))
+        .map(|(service, _)| job(of, plan, *service))
+        .collect()
+}
+
+fn job(of: &Validated, plan: &Plan, service: ServiceName) -> Job {
+    let mut all = labels_of(of, service.as_str(), "migration");
+    all.insert(label::IMAGE.to_owned(), plan.image_hash.clone());
+    let name = of.names.migration(service, &plan.job_hash);
+    Job {
+        metadata: ObjectMeta { labels: Some(all.clone()), ..meta(of, name, service.as_str(), "migration") },
+        spec: Some(JobSpec {
+            active_deadline_seconds: i64::try_from(of.migration_timeout.as_secs()).ok(),
+            backoff_limit: Some(RETRIES),
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta { labels: Some(all), ..ObjectMeta::default() }),
+                spec: Some(pod(of, service)),
+            },
+            ..JobSpec::default()
+        }),
+        status: None,
+    }
+}
+
+/// It depends on the image and the name of the Secret only: a Job's template can never change, so settings such as the
+/// log level must not reach it.
+fn pod(of: &Validated, service: ServiceName) -> PodSpec {
+    let secrets = of.image.pull_secrets.iter().map(|secret| LocalObjectReference { name: secret.name.clone() });
+    PodSpec {
+        automount_service_account_token: Some(false),
+        enable_service_links: Some(false),
+        image_pull_secrets: Some(secrets.collect()).filter(|secrets: &Vec<_>| !secrets.is_empty()),
+        restart_policy: Some("Never".to_owned()),
+        security_context: Some(restricted_pod(USER)),
+        containers: vec![Container {
+            name: "migrate".to_owned(),
+            image: Some(of.image.reference.clone()),
+            image_pull_policy: Some(of.image.pull_policy.as_str().to_owned()),
+            args: Some(vec!["migrate".to_owned(), service.as_str().to_owned()]),
+            env: Some(vec![variable("LOG_FORMAT", "json"), database_url(of, service)]),
+            resources: Some(RESOURCES.with(None)),
+            security_context: Some(restricted_container()),
+            // The last lines of its log become the cause in the store's condition.
+            termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+            volume_mounts: Some(vec![mount("tmp", "/tmp")]),
+            ..Container::default()
+        }],
+        volumes: Some(vec![scratch("tmp", "64Mi")]),
+        ..PodSpec::default()
+    }
+}
+
+fn database_url(of: &Validated, service: ServiceName) -> EnvVar {
+    let key = SecretKeySelector { name: of.names.database_secret(service), key: "uri".to_owned(), optional: None };
+    EnvVar {
+        name: "DATABASE_URL".to_owned(),
+        value: None,
+        value_from: Some(EnvVarSource { secret_key_ref: Some(key), ..EnvVarSource::default() }),
+    }
+}

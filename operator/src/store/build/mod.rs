@@ -1,0 +1,176 @@
+//! Step 3: the children of a Store. Pure.
+
+mod cache;
+mod data;
+mod database;
+mod kafka;
+mod migrations;
+mod routes;
+mod services;
+
+use std::collections::BTreeMap;
+
+use api::{StoreDatabase, StoreService, StoreTopic};
+use k8s_openapi::{
+    api::{
+        apps::v1::StatefulSet,
+        batch::v1::Job,
+        core::v1::{ConfigMap, PersistentVolumeClaim, Service},
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+
+use super::{plan::Plan, validate::Validated};
+use crate::framework::standard_labels;
+
+/// The children of a Store that should exist now.
+#[derive(Clone, Debug)]
+pub(super) struct Children {
+    pub(super) database: StoreDatabase,
+    pub(super) kafka: Broker,
+    pub(super) cache: DataServer,
+    pub(super) topics: Vec<StoreTopic>,
+    pub(super) migrations: Vec<Job>,
+    pub(super) routes: Option<ConfigMap>,
+    pub(super) services: Vec<StoreService>,
+}
+
+/// A broker and its configuration.
+#[derive(Clone, Debug)]
+pub(super) struct Broker {
+    pub(super) config: ConfigMap,
+    pub(super) server: DataServer,
+}
+
+/// A server with a volume.
+#[derive(Clone, Debug)]
+pub(super) struct DataServer {
+    pub(super) volume: PersistentVolumeClaim,
+    /// For clients, and for the pod's own name.
+    pub(super) services: [Service; 2],
+    pub(super) stateful_set: StatefulSet,
+}
+
+pub(super) fn build(of: &Validated, plan: &Plan) -> Children {
+    Children {
+        database: database::database(of),
+        kafka: kafka::broker(of),
+        cache: cache::cache(of),
+        topics: kafka::topics(of),
+        migrations: migrations::jobs(of, plan),
+        routes: routes::config_map(of),
+        services: services::services(of, plan),
+    }
+}
+
+/// Name, labels and owner of a child. `part` is the service or server, `component` its role.
+fn meta(of: &Validated, name: String, part: &str, component: &str) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name),
+        namespace: Some(of.namespace.clone()),
+        labels: Some(labels_of(of, part, component)),
+        owner_references: Some(vec![of.owner.clone()]),
+        ..ObjectMeta::default()
+    }
+}
+
+fn labels_of(of: &Validated, part: &str, component: &str) -> BTreeMap<String, String> {
+    standard_labels(of.names.store(), part, component)
+}
+
+#[cfg(test)]
+mod tests {
+    use api::{ServiceName, Store};
+    use serde_json::{Value, json};
+
+    use super::{
+        super::{
+            dereference::Seen,
+            plan::{Migration, plan},
+            validate::validate,
+        },
+        *,
+    };
+
+    /// The children of a store, before its databases are there, or after its migrations.
+    fn children(fixture: &str, migrated: bool) -> Children {
+        let store: Store = serde_yaml::from_str(fixture).unwrap();
+        let validated = validate(&store, &Seen::default()).unwrap();
+        let mut plan = plan(&validated, &Seen::default());
+        for migration in plan.migrations.values_mut() {
+            *migration = if migrated { Migration::Done } else { Migration::Running(None) };
+        }
+        if migrated {
+            let image = &validated.image.reference;
+            plan.images = validated.services.keys().map(|service| (*service, image.clone())).collect();
+        }
+        build(&validated, &plan)
+    }
+
+    const MINIMAL: &str = include_str!("fixtures/minimal.yaml");
+    const FULL: &str = include_str!("fixtures/full.yaml");
+
+    fn server(server: &DataServer) -> Value {
+        json!([server.volume, server.services, server.stateful_set])
+    }
+
+    #[test]
+    fn data_of_a_minimal_store() {
+        let children = children(MINIMAL, false);
+        insta::assert_yaml_snapshot!("minimal_database_and_topics", json!([children.database, children.topics]));
+        insta::assert_yaml_snapshot!("minimal_kafka", json!([children.kafka.config, server(&children.kafka.server)]));
+        insta::assert_yaml_snapshot!("minimal_cache", server(&children.cache));
+    }
+
+    #[test]
+    fn migrations_come_before_services() {
+        let children = children(MINIMAL, false);
+        assert!(children.services.is_empty());
+        assert_eq!(children.migrations.len(), 4);
+        insta::assert_yaml_snapshot!("minimal_migration", children.migrations[0]);
+    }
+
+    #[test]
+    fn services_of_a_minimal_store() {
+        let children = children(MINIMAL, true);
+        assert!(children.migrations.is_empty());
+        insta::assert_yaml_snapshot!("minimal_services", json!([children.routes, children.services]));
+    }
+
+    #[test]
+    fn a_full_store_passes_its_settings_on() {
+        let data = children(FULL, false);
+        insta::assert_yaml_snapshot!(
+            "full_data",
+            json!([data.database, server(&data.kafka.server), server(&data.cache), data.migrations[0],])
+        );
+        let services = children(FULL, true);
+        insta::assert_yaml_snapshot!("full_services", json!([services.routes, services.services]));
+    }
+
+    #[test]
+    fn a_store_of_the_same_name_takes_up_the_brokers_volume_again() {
+        let id = |fixture: &str| {
+            let children = children(fixture, false);
+            let template = children.kafka.server.stateful_set.spec.template;
+            template.spec.unwrap().containers[0].args.clone().unwrap()
+        };
+        assert_eq!(id(MINIMAL), id(&MINIMAL.replace("uid: 1", "uid: 9")));
+        assert_ne!(id(MINIMAL), id(&MINIMAL.replace("name: green", "name: blue")));
+    }
+
+    #[test]
+    fn volumes_have_no_owner() {
+        let children = children(MINIMAL, false);
+        assert_eq!(children.kafka.server.volume.metadata.owner_references, None);
+        assert_eq!(children.cache.volume.metadata.owner_references, None);
+    }
+
+    #[test]
+    fn every_service_has_a_route_to_it_but_the_gateway() {
+        let routes = children(MINIMAL, true).routes.unwrap().data.unwrap()["routes.yaml"].clone();
+        for service in ServiceName::ALL.into_iter().filter(|service| *service != ServiceName::Gateway) {
+            assert!(routes.contains(&format!("http://green-{}:8080", service.as_str())), "{routes}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The services: each a StoreService, configured to find the others.
+
+use api::{
+    ConfigMapMount, EnvVar, Exposure, LocalReference, PortName, Quantity, ResourceAmounts, Resources, ServiceDatabase,
+    ServiceName, ServicePort, StoreService, StoreServiceSpec,
+};
+
+use super::{Validated, cache, kafka, meta, routes};
+use crate::store::{
+    names::has_database,
+    plan::Plan,
+    validate::{Service, Validated as Store},
+};
+
+/// Where the gateway finds its routes.
+const ROUTES_FOLDER: &str = "/etc/greencommerce";
+
+/// Every service that may exist now, with the image it may have now.
+pub(super) fn services(of: &Validated, plan: &Plan) -> Vec<StoreService> {
+    of.services
+        .iter()
+        .filter_map(|(&name, settings)| Some(service(of, name, settings, plan.images.get(&name)?)))
+        .collect()
+}
+
+fn service(of: &Store, name: ServiceName, settings: &Service, image: &str) -> StoreService {
+    let gateway = name == ServiceName::Gateway;
+    StoreService {
+        metadata: meta(of, of.names.service(name), name.as_str(), "service"),
+        spec: StoreServiceSpec {
+            store: of.names.store().to_owned(),
+            image: image.to_owned(),
+            pull_policy: of.image.pull_policy,
+            pull_secrets: of.image.pull_secrets.clone(),
+            args: vec![name.as_str().to_owned()],
+            ports: ports(name),
+            replicas: settings.replicas,
+            autoscaling: settings.autoscaling.clone(),
+            resources: resources(name, settings),
+            env: environment(of, name, settings),
+            database: has_database(name)
+                .then(|| ServiceDatabase { secret_ref: LocalReference { name: of.names.database_secret(name) } }),
+            config_maps: gateway.then(|| route_files(of)).into_iter().collect(),
+            exposure: if gateway { of.exposure.clone() } else { Exposure::default() },
+        },
+        status: None,
+    }
+}
+
+/// Every service speaks HTTP and answers probes; those that others ask speak gRPC too.
+fn ports(name: ServiceName) -> Vec<ServicePort> {
+    let grpc = matches!(name, ServiceName::Catalog | ServiceName::Inventory | ServiceName::Cart);
+    let names = [Some(PortName::Http), grpc.then_some(PortName::Grpc), Some(PortName::Ops)];
+    names.into_iter().flatten().map(ServicePort::from).collect()
+}
+
+/// The catalogue is what shoppers load most. Autoscalers count in percent of the request, so its own must not be tiny.
+fn resources(name: ServiceName, settings: &Service) -> Option<Resources> {
+    let fallback = || Resources {
+        requests: Some(ResourceAmounts { cpu: Some(Quantity::new("50m")), memory: None }),
+        limits: None,
+    };
+    settings.resources.clone().or_else(|| (name == ServiceName::Catalog).then(fallback))
+}
+
+fn route_files(of: &Store) -> ConfigMapMount {
+    ConfigMapMount { name: of.names.routes(), mount_path: ROUTES_FOLDER.to_owned() }
+}
+
+fn environment(of: &Store, name: ServiceName, settings: &Service) -> Vec<EnvVar> {
+    let variable = |name: &str, value: String| EnvVar { name: name.to_owned(), value };
+    let grpc = |service: ServiceName| format!("http://{}:{}", of.names.service(service), PortName::Grpc.default_port());
+    let auth = format!("http://{}:{}", of.names.service(ServiceName::Auth), PortName::Http.default_port());
+    let mut all = vec![
+        variable("LOG_LEVEL", of.log_level.as_str().to_owned()),
+        variable("LOG_FORMAT", "json".to_owned()),
+        variable("STORE_CURRENCY", of.currency.clone()),
+        variable("AUTH_HTTP_URL", auth),
+    ];
+    if name == ServiceName::Gateway {
+        all.push(variable("ROUTES_FILE", format!("{ROUTES_FOLDER}/{}", routes::FILE)));
+    } else {
+        all.push(variable("KAFKA_BOOTSTRAP_SERVERS", kafka::bootstrap_servers(of)));
+    }
+    if name == ServiceName::Cart {
+        all.push(variable("REDIS_URL", cache::url(of)));
+    }
+    all.extend(
+        asks(name).iter().map(|&other| variable(&format!("{}_GRPC_URL", other.as_str().to_uppercase()), grpc(other))),
+    );
+    all.extend(settings.env.iter().cloned());
+    all
+}
+
+/// The services that a service asks by gRPC.
+fn asks(name: ServiceName) -> &'static [ServiceName] {
+    match name {
+        ServiceName::Catalog => &[ServiceName::Inventory],
+        ServiceName::Cart => &[ServiceName::Catalog],
+        ServiceName::Orders => &[ServiceName::Cart, ServiceName::Catalog, ServiceName::Inventory],
+        ServiceName::Auth | ServiceName::Gateway | ServiceName::Inventory => &[],
+    }
+}

@@ -1,0 +1,114 @@
+//! Step 1: everything a Store depends on, and what there is of its children.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use api::{Reason, ServiceName, Store, StoreDatabase, StoreService, StoreTopic, label};
+use k8s_openapi::{
+    api::{
+        apps::v1::StatefulSet,
+        batch::v1::Job,
+        core::v1::{ConfigMap, PersistentVolumeClaim, Pod},
+        storage::v1::StorageClass,
+    },
+    apimachinery::pkg::api::resource::Quantity,
+};
+use kube::{Api, ResourceExt};
+
+use super::names::{Names, TOPICS};
+use crate::{
+    framework::{Context, ReconcileError, Retry, namespace},
+    storage,
+};
+
+/// What was read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen {
+    pub(super) database: Option<Arc<StoreDatabase>>,
+    pub(super) topics: Vec<Arc<StoreTopic>>,
+    pub(super) services: BTreeMap<ServiceName, Arc<StoreService>>,
+    pub(super) kafka: Server,
+    pub(super) cache: Server,
+    pub(super) routes: Option<Arc<ConfigMap>>,
+    /// Migrations, of this version and of others.
+    pub(super) jobs: Vec<Arc<Job>>,
+    /// Pods of migrations.
+    pub(super) job_pods: Vec<Arc<Pod>>,
+}
+
+/// A server with data that the Store controller runs itself.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Server {
+    pub(super) stateful_set: Option<Arc<StatefulSet>>,
+    pub(super) pods: Vec<Arc<Pod>>,
+    pub(super) storage: storage::Observed,
+}
+
+/// A read failed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the StorageClass {name}")]
+pub(crate) struct DereferenceError {
+    name: String,
+    #[source]
+    source: Box<kube::Error>,
+}
+
+impl ReconcileError for DereferenceError {
+    fn reason(&self) -> Reason {
+        Reason::ReadFailed
+    }
+
+    fn retry(&self) -> Retry {
+        Retry::Backoff
+    }
+}
+
+/// Reads from the cache; only the class of a volume that must grow is asked for.
+pub(super) async fn dereference(context: &Context, store: &Store) -> Result<Seen, DereferenceError> {
+    let (space, name) = (namespace(store), store.name_any());
+    let (cache, names) = (&context.cache, Names::new(&name));
+    let of_store = |component: &str| {
+        let pods = cache.labelled::<Pod>(space, label::STORE, &name);
+        pods.into_iter()
+            .filter(|pod| pod.labels().get(label::COMPONENT).is_some_and(|held| held == component))
+            .collect()
+    };
+    let server = async |server: &str, component: &str, want: Option<Quantity>| {
+        Ok(Server {
+            stateful_set: cache.get(space, server),
+            pods: of_store(component),
+            storage: observed(context, space, server, want).await?,
+        })
+    };
+    let size = |storage: &api::Storage| Quantity::from(&storage.size);
+    let services = ServiceName::ALL.into_iter();
+    Ok(Seen {
+        database: cache.get(space, &name),
+        topics: TOPICS.iter().filter_map(|topic| cache.get(space, &names.topic(topic))).collect(),
+        services: services.filter_map(|service| Some((service, cache.get(space, &names.service(service))?))).collect(),
+        kafka: server(&names.kafka(), "broker", store.spec.kafka.managed.as_ref().map(|kafka| size(&kafka.storage)))
+            .await?,
+        cache: server(&names.cache(), "cache", store.spec.cache.managed.as_ref().map(|cache| size(&cache.storage)))
+            .await?,
+        routes: cache.get(space, &names.routes()),
+        jobs: cache.labelled(space, label::STORE, &name),
+        job_pods: of_store("migration"),
+    })
+}
+
+async fn observed(
+    context: &Context,
+    space: &str,
+    claim: &str,
+    want: Option<Quantity>,
+) -> Result<storage::Observed, DereferenceError> {
+    let claim = context.cache.get::<PersistentVolumeClaim>(space, claim);
+    let grows = want.is_some_and(|want| storage::must_grow(&want, claim.as_deref()));
+    let class = match claim.as_deref().and_then(storage::class_of).filter(|_| grows) {
+        Some(name) => Api::<StorageClass>::all(context.client.clone())
+            .get_opt(name)
+            .await
+            .map_err(|source| DereferenceError { name: name.to_owned(), source: Box::new(source) })?,
+        None => None,
+    };
+    Ok(storage::Observed { claim: claim.as_deref().cloned(), class })
+}

@@ -1,0 +1,305 @@
+//! What may happen now: which migrations run, and which services may have which image. Pure.
+//!
+//! Migrations come first, while the old pods serve; a failed one changes no service. Then the services that exist
+//! change their image one after the other, in the order in which they need one another.
+
+use std::collections::BTreeMap;
+
+use api::{ServiceName, Status, StoreService, label};
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::ResourceExt;
+
+use super::{
+    dereference::Seen,
+    names::{Names, has_database},
+    validate::{Image, Validated},
+};
+use crate::{
+    framework::{PodTrouble, content_hash, trouble_of},
+    workload::image_tag,
+};
+
+/// What to do now.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// State of the migration of each service that has a database.
+    pub(super) migrations: BTreeMap<ServiceName, Migration>,
+    /// Image of each service that may exist.
+    pub(super) images: BTreeMap<ServiceName, String>,
+    /// What a migration Job's name ends in.
+    pub(super) job_hash: String,
+    /// The label by which the Jobs of this image are known.
+    pub(super) image_hash: String,
+}
+
+/// State of the migration of one service's database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Migration {
+    /// The database is not there yet.
+    Waiting,
+    /// Its Job has to run, or runs; with what keeps its pod, if anything does.
+    Running(Option<PodTrouble>),
+    /// It is done.
+    Done,
+    /// It failed for good; the text says which Job and why.
+    Failed(String),
+}
+
+impl Plan {
+    /// Whether every database is in the shape that the image needs.
+    pub(super) fn migrated(&self) -> bool {
+        self.migrations.values().all(|migration| *migration == Migration::Done)
+    }
+
+    /// The first migration that failed.
+    pub(super) fn failure(&self) -> Option<&str> {
+        self.migrations.values().find_map(|migration| match migration {
+            Migration::Failed(message) => Some(message.as_str()),
+            Migration::Waiting | Migration::Running(_) | Migration::Done => None,
+        })
+    }
+}
+
+pub(super) fn plan(of: &Validated, seen: &Seen) -> Plan {
+    let image_hash = content_hash([of.image.reference.as_bytes()]);
+    let job_hash = job_hash(of);
+    let migrations: BTreeMap<ServiceName, Migration> = of
+        .services
+        .keys()
+        .filter(|service| has_database(**service))
+        .map(|&service| (service, migration(of, seen, service, &image_hash, &job_hash)))
+        .collect();
+    let mut plan = Plan { migrations, images: BTreeMap::new(), job_hash, image_hash };
+    plan.images = images(of, seen, plan.migrated());
+    plan
+}
+
+/// Changes with what makes another Job necessary: a failed one is tried again when the user changes any of it.
+fn job_hash(of: &Validated) -> String {
+    let Image { reference, pull_policy, pull_secrets } = &of.image;
+    let timeout = of.migration_timeout.as_secs().to_be_bytes();
+    let parts = [reference.as_bytes(), pull_policy.as_str().as_bytes(), &timeout];
+    content_hash(parts.into_iter().chain(pull_secrets.iter().map(|secret| secret.name.as_bytes())))
+}
+
+fn migration(of: &Validated, seen: &Seen, service: ServiceName, image_hash: &str, job_hash: &str) -> Migration {
+    let of_service = |job: &&std::sync::Arc<Job>| label_is(&***job, label::NAME, service.as_str());
+    let of_image = |job: &&std::sync::Arc<Job>| label_is(&***job, label::IMAGE, image_hash);
+    if seen.jobs.iter().filter(of_service).filter(of_image).any(|job| ended(job, "Complete").is_some()) {
+        return Migration::Done;
+    }
+    let name = of.names.migration(service, job_hash);
+    match seen.jobs.iter().find(|job| job.name_any() == name) {
+        Some(job) => match ended(job, "Failed") {
+            Some(cause) => Migration::Failed(failure(service, job, &cause, &seen.job_pods)),
+            None => Migration::Running(trouble_of(pods_of(job, &seen.job_pods))),
+        },
+        None if database_is_ready(seen, service) => Migration::Running(None),
+        None => Migration::Waiting,
+    }
+}
+
+fn label_is<K: ResourceExt>(object: &K, key: &str, value: &str) -> bool {
+    object.labels().get(key).is_some_and(|held| held == value)
+}
+
+/// The message of the Job's condition of that type, if it has it.
+fn ended(job: &Job, type_: &str) -> Option<String> {
+    let conditions = job.status.as_ref()?.conditions.as_ref()?;
+    let condition = conditions.iter().find(|condition| condition.type_ == type_ && condition.status == "True")?;
+    Some(condition.message.clone().unwrap_or_default())
+}
+
+fn pods_of<'a>(job: &Job, pods: &'a [std::sync::Arc<Pod>]) -> impl Iterator<Item = &'a Pod> {
+    let name = job.name_any();
+    pods.iter().map(|pod| &**pod).filter(move |pod| label_is(*pod, "batch.kubernetes.io/job-name", &name))
+}
+
+fn failure(service: ServiceName, job: &Job, cause: &str, pods: &[std::sync::Arc<Pod>]) -> String {
+    let trouble = trouble_of(pods_of(job, pods)).map(|trouble| format!("; {}", trouble.message)).unwrap_or_default();
+    format!(
+        "the migration of {} failed in Job {} ({cause}{trouble}): the services still run their former image; read the \
+         Job's log, then set another spec.version, or delete the Job to try again",
+        service.as_str(),
+        job.name_any(),
+    )
+}
+
+fn database_is_ready(seen: &Seen, service: ServiceName) -> bool {
+    let status = seen.database.as_ref().and_then(|database| database.status.as_ref());
+    status.is_some_and(|status| {
+        status.databases.iter().any(|database| database.name == service.as_str() && database.ready)
+    })
+}
+
+/// The image of each service: the new one as soon as the databases fit it and every service before has it and is
+/// ready; until then the one it has. A service that does not exist yet starts with the new one.
+fn images(of: &Validated, seen: &Seen, migrated: bool) -> BTreeMap<ServiceName, String> {
+    let target = &of.image.reference;
+    let mut may_roll = migrated;
+    let mut images = BTreeMap::new();
+    for service in ServiceName::ALL.into_iter().filter(|service| of.services.contains_key(service)) {
+        match seen.services.get(&service) {
+            None if migrated => {
+                images.insert(service, target.clone());
+            }
+            None => {}
+            Some(live) if may_roll || live.spec.image == *target => {
+                images.insert(service, target.clone());
+                // Only a service that is being changed holds up the next: one that is ill for another reason does not.
+                may_roll = may_roll && has_rolled(live, target);
+            }
+            Some(live) => {
+                images.insert(service, live.spec.image.clone());
+            }
+        }
+    }
+    images
+}
+
+/// Whether every pod of the service runs the image.
+fn has_rolled(live: &StoreService, target: &str) -> bool {
+    let status = live.status.as_ref();
+    live.spec.image == target
+        && status.is_some_and(|status| status.observed_generation() == live.metadata.generation)
+        && status.and_then(|status| status.version.as_deref()).is_some_and(|version| version == image_tag(target))
+}
+
+/// Jobs that no longer matter: of other images or settings, once every database fits the present one.
+pub(super) fn obsolete_jobs<'a>(plan: &'a Plan, seen: &'a Seen, names: &'a Names) -> impl Iterator<Item = &'a Job> {
+    let done = plan.migrated();
+    seen.jobs.iter().map(|job| &**job).filter(move |job| {
+        let current = plan.migrations.keys().any(|service| names.migration(*service, &plan.job_hash) == job.name_any());
+        let complete = label_is(*job, label::IMAGE, &plan.image_hash) && ended(job, "Complete").is_some();
+        done && !current && !complete
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use api::Store;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::store::validate::validate;
+
+    fn validated(version: &str) -> Validated {
+        let store: Store = serde_json::from_value(json!({
+            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "Store",
+            "metadata": {"name": "green", "namespace": "shop"}, "spec": {"version": version},
+        }))
+        .unwrap();
+        validate(&store, &Seen::default()).unwrap()
+    }
+
+    fn with_databases() -> Seen {
+        let ready = |name: &str| json!({"name": name, "ready": true, "secretName": ""});
+        let databases = ["auth", "catalog", "inventory", "orders"].map(ready);
+        let database = serde_json::from_value(json!({
+            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreDatabase", "metadata": {"name": "green"}, "spec": {},
+            "status": {"databases": databases},
+        }))
+        .unwrap();
+        Seen { database: Some(Arc::new(database)), ..Seen::default() }
+    }
+
+    fn job(of: &Validated, service: ServiceName, condition: Option<&str>) -> Arc<Job> {
+        let plan = plan(of, &Seen::default());
+        let conditions: Vec<Value> =
+            condition.iter().map(|type_| json!({"type": type_, "status": "True", "message": "boom"})).collect();
+        let job = serde_json::from_value(json!({
+            "metadata": {
+                "name": of.names.migration(service, &plan.job_hash),
+                "labels": {"app.kubernetes.io/name": service.as_str(), "greencommerce.dev/image": plan.image_hash},
+            },
+            "status": {"conditions": conditions},
+        }));
+        Arc::new(job.unwrap())
+    }
+
+    fn all_migrated(of: &Validated) -> Vec<Arc<Job>> {
+        let services = ServiceName::ALL.into_iter().filter(|service| has_database(*service));
+        services.map(|service| job(of, service, Some("Complete"))).collect()
+    }
+
+    fn service(image: &str, running: &str) -> Arc<StoreService> {
+        let service = serde_json::from_value(json!({
+            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreService",
+            "metadata": {"name": "x", "generation": 1},
+            "spec": {"store": "green", "image": format!("greencommerce/services:{image}")},
+            "status": {"observedGeneration": 1, "version": running},
+        }));
+        Arc::new(service.unwrap())
+    }
+
+    fn everywhere(image: &str) -> BTreeMap<ServiceName, Arc<StoreService>> {
+        ServiceName::ALL.into_iter().map(|name| (name, service(image, image))).collect()
+    }
+
+    fn tags(plan: &Plan) -> Vec<(ServiceName, &str)> {
+        let mut tags: Vec<_> =
+            plan.images.iter().map(|(name, image)| (*name, image.rsplit(':').next().unwrap())).collect();
+        tags.sort_by_key(|(name, _)| ServiceName::ALL.iter().position(|other| other == name));
+        tags
+    }
+
+    #[test]
+    fn nothing_starts_before_the_databases_are_there() {
+        let plan = plan(&validated("1.0.0"), &Seen::default());
+        assert!(plan.migrations.values().all(|migration| *migration == Migration::Waiting));
+        assert!(plan.images.is_empty());
+    }
+
+    #[test]
+    fn migrations_start_with_the_databases_and_services_after_them() {
+        let of = validated("1.0.0");
+        let mut seen = with_databases();
+        let started = plan(&of, &seen);
+        assert!(started.migrations.values().all(|migration| *migration == Migration::Running(None)));
+        assert!(started.images.is_empty());
+        seen.jobs = all_migrated(&of);
+        let done = plan(&of, &seen);
+        assert!(done.migrated());
+        assert_eq!(done.images.len(), 6);
+    }
+
+    #[test]
+    fn a_failed_migration_changes_no_service() {
+        let of = validated("2.0.0");
+        let mut seen = with_databases();
+        seen.services = everywhere("1.0.0");
+        seen.jobs = all_migrated(&of);
+        seen.jobs[3] = job(&of, ServiceName::Orders, Some("Failed"));
+        let plan = plan(&of, &seen);
+        assert!(plan.failure().unwrap().contains("boom"));
+        assert!(tags(&plan).iter().all(|(_, tag)| *tag == "1.0.0"));
+    }
+
+    #[test]
+    fn services_change_one_after_the_other_in_the_order_of_their_needs() {
+        let of = validated("2.0.0");
+        let mut seen = with_databases();
+        seen.jobs = all_migrated(&of);
+        seen.services = everywhere("1.0.0");
+        assert_eq!(tags(&plan(&of, &seen))[..2], [(ServiceName::Auth, "2.0.0"), (ServiceName::Inventory, "1.0.0")]);
+        seen.services.insert(ServiceName::Auth, service("2.0.0", "1.0.0"));
+        assert_eq!(tags(&plan(&of, &seen))[1], (ServiceName::Inventory, "1.0.0"));
+        seen.services.insert(ServiceName::Auth, service("2.0.0", "2.0.0"));
+        assert_eq!(tags(&plan(&of, &seen))[1..3], [(ServiceName::Inventory, "2.0.0"), (ServiceName::Catalog, "1.0.0")]);
+    }
+
+    #[test]
+    fn jobs_of_other_versions_go_when_the_present_one_is_in_place() {
+        let (old, new) = (validated("1.0.0"), validated("2.0.0"));
+        let mut seen = with_databases();
+        seen.jobs = all_migrated(&old);
+        assert_eq!(obsolete_jobs(&plan(&new, &seen), &seen, &new.names).count(), 0);
+        seen.jobs.extend(all_migrated(&new));
+        let plan = plan(&new, &seen);
+        let obsolete: Vec<String> = obsolete_jobs(&plan, &seen, &new.names).map(ResourceExt::name_any).collect();
+        assert_eq!(obsolete.len(), 4);
+        assert!(all_migrated(&old).iter().all(|job| obsolete.contains(&job.name_any())));
+    }
+}

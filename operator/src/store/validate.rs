@@ -1,0 +1,215 @@
+//! Step 2: what a Store asks for, with every default in its place. Pure.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use api::{
+    Autoscaling, DatabaseTarget, DeletionPolicy, EnvVar, Exposure, ImagePullPolicy, LocalReference, LogLevel, Reason,
+    Resources, ServiceName, ServiceSettings, Store,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::ResourceExt;
+
+use super::{dereference::Seen, names::Names};
+use crate::{
+    framework::{ReconcileError, Retry, namespace, owner_reference},
+    storage,
+};
+
+/// A Store that can be built.
+#[derive(Clone, Debug)]
+pub(super) struct Validated {
+    pub(super) names: Names,
+    pub(super) namespace: String,
+    pub(super) owner: OwnerReference,
+    /// The release to run, as the user calls it.
+    pub(super) version: String,
+    pub(super) image: Image,
+    pub(super) exposure: Exposure,
+    pub(super) database: DatabaseTarget,
+    pub(super) kafka: DataServer,
+    pub(super) cache: DataServer,
+    /// The services that run, by name.
+    pub(super) services: BTreeMap<ServiceName, Service>,
+    pub(super) currency: String,
+    pub(super) log_level: LogLevel,
+    pub(super) migration_timeout: Duration,
+    pub(super) deletion_policy: DeletionPolicy,
+}
+
+/// The image of the services.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Image {
+    /// Repository and tag.
+    pub(super) reference: String,
+    pub(super) pull_policy: ImagePullPolicy,
+    pub(super) pull_secrets: Vec<LocalReference>,
+}
+
+/// A server with data.
+#[derive(Clone, Debug)]
+pub(super) struct DataServer {
+    pub(super) image: String,
+    pub(super) resources: Option<Resources>,
+    pub(super) storage_class: Option<String>,
+    pub(super) claim: storage::Claim,
+}
+
+/// One service, with its settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Service {
+    pub(super) replicas: Option<i32>,
+    pub(super) autoscaling: Option<Autoscaling>,
+    pub(super) resources: Option<Resources>,
+    pub(super) env: Vec<EnvVar>,
+}
+
+/// The spec passed a schema that this operator does not know.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ValidateError {
+    #[error("spec.upgrade.migrationTimeout is {0:?}: write a duration such as 90s, 5m or 1h30m")]
+    MigrationTimeout(String),
+    #[error("spec.{0} sets no mode: set spec.{0}.managed")]
+    NoMode(&'static str),
+}
+
+impl ReconcileError for ValidateError {
+    fn reason(&self) -> Reason {
+        Reason::SpecInvalid
+    }
+
+    fn retry(&self) -> Retry {
+        Retry::OnChange
+    }
+}
+
+pub(super) fn validate(store: &Store, seen: &Seen) -> Result<Validated, ValidateError> {
+    let spec = store.spec.clone();
+    let kafka = spec.kafka.managed.ok_or(ValidateError::NoMode("kafka"))?;
+    let cache = spec.cache.managed.ok_or(ValidateError::NoMode("cache"))?;
+    let timeout = spec.upgrade.migration_timeout;
+    Ok(Validated {
+        names: Names::new(&store.name_any()),
+        namespace: namespace(store).to_owned(),
+        owner: owner_reference(store),
+        image: Image {
+            reference: format!("{}:{}", spec.image.repository, spec.image.tag.as_ref().unwrap_or(&spec.version)),
+            pull_policy: spec.image.pull_policy,
+            pull_secrets: spec.image.pull_secrets,
+        },
+        version: spec.version,
+        exposure: spec.exposure,
+        database: spec.database,
+        kafka: data_server(kafka.image, &kafka.storage, kafka.resources, &seen.kafka.storage),
+        cache: data_server(cache.image, &cache.storage, cache.resources, &seen.cache.storage),
+        services: services(&spec.services),
+        currency: spec.payments.currency,
+        log_level: spec.observability.log_level,
+        migration_timeout: duration(&timeout).ok_or(ValidateError::MigrationTimeout(timeout))?,
+        deletion_policy: spec.deletion_policy,
+    })
+}
+
+fn data_server(
+    image: String,
+    storage: &api::Storage,
+    resources: Option<Resources>,
+    observed: &storage::Observed,
+) -> DataServer {
+    // The class of a claim never changes; one that got the cluster's default keeps it whatever becomes the default.
+    let held = observed.claim.as_ref().and_then(storage::class_of).map(str::to_owned);
+    DataServer {
+        image,
+        resources,
+        storage_class: held.or_else(|| storage.class_name.clone()),
+        claim: storage::claim(&(&storage.size).into(), observed),
+    }
+}
+
+/// Every service that is not disabled; one that is not listed runs with its defaults.
+fn services(settings: &[ServiceSettings]) -> BTreeMap<ServiceName, Service> {
+    ServiceName::ALL
+        .into_iter()
+        .filter_map(|name| {
+            let service = match settings.iter().find(|settings| settings.name == name) {
+                Some(settings) if settings.disabled => return None,
+                Some(settings) => Service {
+                    replicas: settings.replicas,
+                    autoscaling: settings.autoscaling.clone(),
+                    resources: settings.resources.clone(),
+                    env: settings.env.clone(),
+                },
+                None => Service::default(),
+            };
+            Some((name, service))
+        })
+        .collect()
+}
+
+/// Reads hours, minutes and seconds in this order, each at most once.
+fn duration(text: &str) -> Option<Duration> {
+    let mut rest = text;
+    let mut seconds: u64 = 0;
+    for (unit, length) in [('h', 3600), ('m', 60), ('s', 1)] {
+        if let Some((number, after)) = rest.split_once(unit) {
+            seconds = seconds.checked_add(number.parse::<u64>().ok()?.checked_mul(length)?)?;
+            rest = after;
+        }
+    }
+    (rest.is_empty() && seconds > 0).then(|| Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store(spec: &str) -> Store {
+        serde_yaml::from_str(&format!(
+            "{{apiVersion: greencommerce.dev/v1alpha1, kind: Store, metadata: {{name: green, namespace: shop}}, spec: {spec}}}"
+        ))
+        .unwrap()
+    }
+
+    fn valid(spec: &str) -> Validated {
+        validate(&store(spec), &Seen::default()).unwrap()
+    }
+
+    #[test]
+    fn a_version_is_all_that_is_needed() {
+        let validated = valid("{version: 1.2.3}");
+        assert_eq!(validated.image.reference, "greencommerce/services:1.2.3");
+        assert_eq!(validated.services.len(), 6);
+        assert_eq!(validated.migration_timeout, Duration::from_secs(300));
+        assert!(validated.database.managed.is_some());
+    }
+
+    #[test]
+    fn a_tag_takes_the_place_of_the_version() {
+        let validated = valid("{version: 1.2.3, image: {repository: registry.example/shop, tag: dev-1}}");
+        assert_eq!(validated.image.reference, "registry.example/shop:dev-1");
+    }
+
+    #[test]
+    fn a_disabled_service_does_not_run_and_the_others_do() {
+        let validated =
+            valid("{version: 1.2.3, services: [{name: gateway, disabled: true}, {name: catalog, replicas: 3}]}");
+        assert!(!validated.services.contains_key(&ServiceName::Gateway));
+        assert_eq!(validated.services[&ServiceName::Catalog].replicas, Some(3));
+        assert_eq!(validated.services[&ServiceName::Orders], Service::default());
+    }
+
+    #[test]
+    fn durations_are_read_as_the_schema_allows_them() {
+        for (text, seconds) in [("90s", 90), ("5m", 300), ("1h30m", 5400), ("1h1m1s", 3661)] {
+            assert_eq!(duration(text), Some(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "5", "m", "1m1h", "0s", "1d"] {
+            assert_eq!(duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_store_without_a_broker_is_refused_with_what_to_do() {
+        let error = validate(&store("{version: 1.2.3, kafka: {}}"), &Seen::default()).unwrap_err();
+        assert_eq!(error.to_string(), "spec.kafka sets no mode: set spec.kafka.managed");
+    }
+}
