@@ -1,8 +1,13 @@
 //! What clients see of services that go away.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
+use kit::{Listeners, Service};
 use serde_json::json;
+use testkit::Server;
 use tokio::task::JoinSet;
 
 use crate::{
@@ -69,39 +74,46 @@ async fn a_service_that_does_not_answer_is_a_timeout() {
     gateway.server.client().get("/api/slow").send().await.expect_problem(504, "timeout");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn services_that_are_replaced_under_load_fail_no_request() {
-    let mut listener = listener().await;
-    let address = listener.local_addr().unwrap();
+    let address = listener().await.local_addr().unwrap();
+    let mut service = replaceable(address).await;
     let gateway = Gateway::start(&[format!("/api=http://{address}")]).await;
     let client = gateway.server.client();
     let mut load = JoinSet::new();
     for _ in 0..8 {
         let client = client.clone();
         load.spawn(async move {
-            for _ in 0..150 {
+            for _ in 0..200 {
                 client.get("/api/things").send().await.expect_status(200);
-                client
-                    .post("/api/things")
-                    .idempotency_key("k")
-                    .json(&json!({ "a": 1 }))
-                    .send()
-                    .await
-                    .expect_status(200);
+                let post = client.post("/api/things").idempotency_key("k").json(&json!({ "a": 1 }));
+                post.send().await.expect_status(200);
             }
         });
     }
+    let mut replaced = 0;
     while !load.is_empty() {
-        // Ends like a killed process: its connections are cut wherever they are.
-        let service = Echo::on(listener);
-        tokio::time::sleep(Duration::from_millis(150)).await;
-        drop(service);
-        listener = testkit::wait_until(Duration::from_secs(5), "the address is free", || async {
-            tokio::net::TcpListener::bind(address).await.ok()
-        })
-        .await;
+        // As in a rolling update: requests under way are finished, every connection is closed.
+        service.stop().await;
+        service = replaceable(address).await;
+        replaced += 1;
+        tokio::time::sleep(Duration::from_millis(100)).await;
         while let Some(done) = load.try_join_next() {
             done.unwrap();
         }
     }
+    assert!(replaced > 3, "replaced {replaced} times");
+}
+
+/// A service on an address that its predecessor has just left.
+async fn replaceable(address: SocketAddr) -> Server {
+    let http = testkit::wait_until(Duration::from_secs(5), "the address is free", || async {
+        tokio::net::TcpListener::bind(address).await.ok()
+    });
+    let listeners = Listeners { http: http.await, grpc: listener().await };
+    let router = axum::Router::new().fallback(|| async {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        "ok"
+    });
+    Server::start_on(Service::new("replaceable", router), listeners)
 }
