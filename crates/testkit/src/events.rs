@@ -10,7 +10,6 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _, StreamConsumer},
-    metadata::MetadataTopic,
     producer::{FutureProducer, FutureRecord},
 };
 use tokio::sync::OnceCell;
