@@ -44,11 +44,13 @@ async fn of_many_who_have_read_the_same_product_one_changes_it() {
     let product = shop.product("Tote", json!({})).await;
     let path = format!("/api/products/{}", product["id"].as_str().unwrap());
     let staff = shop.staff();
-    let etag = staff.get(&path).send().await.etag();
-    let change = |number: i64| staff.patch(&path).if_match(&etag).json(&json!({"co2e_grams": number})).send();
-    let answers = join_all((0..20).map(change)).await;
-    let count = |status: u16| answers.iter().filter(|answer| answer.status.as_u16() == status).count();
-    assert_eq!((count(200), count(412)), (1, 19));
+    for round in 0..5 {
+        let etag = staff.get(&path).send().await.etag();
+        let change = |number: i64| staff.patch(&path).if_match(&etag).json(&json!({"co2e_grams": number})).send();
+        let answers = join_all((0..20).map(change)).await;
+        let count = |status: u16| answers.iter().filter(|answer| answer.status.as_u16() == status).count();
+        assert_eq!((count(200), count(412)), (1, 19), "in round {round}");
+    }
 }
 
 #[tokio::test]
