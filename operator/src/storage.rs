@@ -85,9 +85,11 @@ impl State {
             Self::Pending => {
                 (false, Reason::VolumePending, format!("PersistentVolumeClaim {claim} waits for a volume"))
             }
-            Self::Resizing => {
-                (false, Reason::VolumeResizing, format!("the volume of PersistentVolumeClaim {claim} is growing"))
-            }
+            Self::Resizing => (
+                false,
+                Reason::VolumeResizing,
+                format!("PersistentVolumeClaim {claim} waits for its storage class to grow its volume"),
+            ),
             Self::Unsupported { class, have, want } => {
                 let class = class.as_deref().unwrap_or("of the volume");
                 let message = format!(

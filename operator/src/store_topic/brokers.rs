@@ -26,7 +26,7 @@ use super::plan::{self, Action, Desired, Observed, Refusal};
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the brokers may take to show what they have agreed to.
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(15);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 const SETTLE_POLL: Duration = Duration::from_millis(100);
 
@@ -76,6 +76,12 @@ pub enum BrokerError {
         /// What they said.
         source: RDKafkaErrorCode,
     },
+    /// The brokers kept the settings they had. The client library does not pass on what they said.
+    #[error("the brokers do not take {}: check the names and values of these settings", .names.join(", "))]
+    SettingsRefused {
+        /// Names of the settings that are not as wanted.
+        names: Vec<String>,
+    },
     /// The brokers agreed, but do not show it.
     #[error("the brokers do not show the topic as agreed after {} seconds", SETTLE_TIMEOUT.as_secs())]
     Unsettled,
@@ -85,7 +91,7 @@ pub enum BrokerError {
 }
 
 impl BrokerError {
-    /// Whether only a change of the resource can help.
+    /// Whether surely only a change of the resource can help.
     #[must_use]
     pub fn is_final(&self) -> bool {
         use RDKafkaErrorCode::{InvalidConfig, InvalidPartitions, InvalidTopic, PolicyViolation};
@@ -131,12 +137,12 @@ impl Brokers {
         }
         let (mut this, deadline) = (this, Instant::now() + SETTLE_TIMEOUT);
         loop {
-            if let Some(observed) = observed.filter(|seen| plan::plan(desired, Some(seen)).actions.is_empty()) {
-                let refusals = plan::plan(desired, Some(&observed)).refusals;
-                return Ok(Outcome { observed, made: plan.actions, refusals });
+            let rest = plan::plan(desired, observed.as_ref());
+            if let (Some(observed), []) = (&observed, rest.actions.as_slice()) {
+                return Ok(Outcome { observed: observed.clone(), made: plan.actions, refusals: rest.refusals });
             }
             if Instant::now() > deadline {
-                return Err(BrokerError::Unsettled);
+                return Err(unsettled(desired, observed.as_ref()));
             }
             sleep(SETTLE_POLL).await;
             (this, observed) = this.observe(topic).await?;
@@ -243,6 +249,12 @@ impl Drop for Brokers {
             spawn_blocking(move || drop(admin));
         }
     }
+}
+
+/// What to say of a topic that is not as wanted though every request was answered.
+fn unsettled(desired: &Desired, observed: Option<&Observed>) -> BrokerError {
+    let names = observed.map(|observed| plan::differing_settings(desired, observed)).unwrap_or_default();
+    if names.is_empty() { BrokerError::Unsettled } else { BrokerError::SettingsRefused { names } }
 }
 
 /// Partitions and replicas of a topic; `None` while the brokers do not know it.

@@ -50,7 +50,9 @@ fn broker_reason(error: &BrokerError) -> Reason {
         BrokerError::Unreachable { .. } | BrokerError::Request { .. } | BrokerError::Stopping => {
             Reason::BrokerUnreachable
         }
-        BrokerError::Refused { .. } | BrokerError::Unsettled => Reason::TopicRefused,
+        BrokerError::Refused { .. } | BrokerError::SettingsRefused { .. } | BrokerError::Unsettled => {
+            Reason::TopicRefused
+        }
     }
 }
 

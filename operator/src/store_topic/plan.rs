@@ -1,6 +1,9 @@
 //! What must be asked of the brokers so that a topic is as wanted. Pure.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// A topic as the resource wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +110,13 @@ pub fn plan(desired: &Desired, observed: Option<&Observed>) -> Plan {
     plan
 }
 
+/// Names of the settings that are missing, superfluous or of another value.
+#[must_use]
+pub fn differing_settings(desired: &Desired, observed: &Observed) -> Vec<String> {
+    let names: BTreeSet<&String> = desired.config.keys().chain(observed.config.keys()).collect();
+    names.into_iter().filter(|name| desired.config.get(*name) != observed.config.get(*name)).cloned().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,6 +174,7 @@ mod tests {
         for drifted in [&[("retention.ms", "5")][..], &[], &[("retention.ms", "1000"), ("cleanup.policy", "compact")]] {
             let seen = Observed { config: config(drifted), ..observed() };
             assert_eq!(plan(&desired(), Some(&seen)).actions, [Action::ReplaceConfig], "{drifted:?}");
+            assert_eq!(differing_settings(&desired(), &seen).len(), 1, "{drifted:?}");
         }
     }
 }

@@ -7,6 +7,7 @@ use sqlx::{
     error::DatabaseError,
     postgres::{PgConnectOptions, PgSslMode},
 };
+use tokio::time::{Instant, sleep};
 use tracing::info;
 
 use super::{
@@ -17,6 +18,11 @@ use super::{
 
 /// How long opening one connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long to knock at a server that refuses connections: a Service reaches its Pod a moment after the Pod is ready.
+const KNOCK: Duration = Duration::from_secs(3);
+
+const KNOCK_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long the whole conversation may take.
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -137,9 +143,14 @@ async fn within_deadline<T>(work: impl Future<Output = Result<T, SqlError>>) -> 
 }
 
 async fn connect(server: &Server) -> Result<PgConnection, SqlError> {
-    open(&options(server).username(&server.username).password(server.password.expose()).database("postgres"))
-        .await
-        .map_err(SqlError::Connect)
+    let options = options(server).username(&server.username).password(server.password.expose()).database("postgres");
+    let started = Instant::now();
+    loop {
+        match open(&options).await {
+            Err(sqlx::Error::Io(_)) if started.elapsed() < KNOCK => sleep(KNOCK_PAUSE).await,
+            result => return result.map_err(SqlError::Connect),
+        }
+    }
 }
 
 fn options(server: &Server) -> PgConnectOptions {
