@@ -1,5 +1,6 @@
 //! StoreTopic: one Kafka topic, kept as described.
 
+mod broker;
 pub mod brokers;
 mod error;
 mod finalize;
@@ -18,6 +19,9 @@ use crate::framework::{Context, Reconciler, add_finalizer, write_status};
 /// How often the brokers are looked at again: nothing tells when somebody changes a topic by hand.
 const RESYNC: Duration = Duration::from_mins(1);
 
+/// How soon to look again whether a broker has started; only the cache is asked.
+const BROKER_POLL: Duration = Duration::from_secs(1);
+
 /// The StoreTopic controller.
 pub(crate) struct StoreTopicReconciler;
 
@@ -34,6 +38,11 @@ impl Reconciler for StoreTopicReconciler {
         }
         add_finalizer(context, &*topic).await?;
         let desired = validate::validate(&topic.spec)?;
+        if broker::is_starting(context, &topic) {
+            let status = topic.status.clone().unwrap_or_default();
+            write_status(context, &*topic, status, status::waiting()).await?;
+            return Ok(Action::requeue(BROKER_POLL));
+        }
         let brokers = Brokers::new(&topic.spec.bootstrap_servers)?;
         let outcome = brokers.ensure(&topic.spec.topic_name, &desired).await?;
         let (status, findings) = status::status(&topic.spec.topic_name, &outcome);

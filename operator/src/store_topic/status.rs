@@ -19,6 +19,11 @@ pub(super) fn status(topic: &str, outcome: &Outcome) -> (StoreTopicStatus, Vec<F
     (status, vec![finding])
 }
 
+/// What is found as long as the broker starts.
+pub(super) fn waiting() -> Vec<Finding> {
+    vec![Finding::no(ConditionType::Ready, Reason::PodsStarting, "the broker is starting")]
+}
+
 fn reason(refusal: &Refusal) -> Reason {
     match refusal {
         Refusal::FewerPartitions { .. } => Reason::PartitionsCannotShrink,
