@@ -45,6 +45,28 @@ pub struct Answer {
     pub content: Value,
 }
 
+/// What an earlier try has left.
+struct Existing {
+    /// It was the same request.
+    same: bool,
+    subject: Uuid,
+    answer: Option<(i16, Value)>,
+    locked: bool,
+}
+
+impl Existing {
+    /// What it means, where that is the same whoever else is at it.
+    fn settled(self) -> Option<Claim> {
+        if !self.same {
+            return Some(Claim::Mismatch);
+        }
+        self.answer.map(|(status, content)| {
+            let status = u16::try_from(status).expect("written from a u16");
+            Claim::Replay(Answer { status, content })
+        })
+    }
+}
+
 impl Request {
     /// A request of `scope` (who asks, and what route) with the client's `key`; `content` is all that makes two requests the
     /// same.
@@ -62,7 +84,8 @@ impl Request {
         lease: Duration,
     ) -> Result<Claim, sqlx::Error> {
         if !self.lock(conn).await? {
-            return Ok(Claim::InFlight);
+            // Held by a twin, or for a moment longer by the transaction of an answer that was given already.
+            return Ok(self.existing(conn).await?.and_then(Existing::settled).unwrap_or(Claim::InFlight));
         }
         let lease = lease.as_secs_f64();
         let inserted = sqlx::query!(
@@ -83,22 +106,12 @@ impl Request {
     }
 
     async fn claim_existing(&self, conn: &mut PgConnection, lease: f64) -> Result<Claim, sqlx::Error> {
-        let row = sqlx::query!(
-            r#"select request_hash, subject, status, answer, coalesce(locked_until > now(), false) as "locked!"
-               from platform.idempotency where scope = $1 and key = $2"#,
-            self.scope,
-            self.key,
-        )
-        .fetch_one(&mut *conn)
-        .await?;
-        if row.request_hash != self.hash {
-            return Ok(Claim::Mismatch);
+        let row = self.existing(conn).await?.ok_or(sqlx::Error::RowNotFound)?;
+        let (subject, locked) = (row.subject, row.locked);
+        if let Some(claim) = row.settled() {
+            return Ok(claim);
         }
-        if let (Some(status), Some(content)) = (row.status, row.answer) {
-            let status = u16::try_from(status).expect("written from a u16");
-            return Ok(Claim::Replay(Answer { status, content }));
-        }
-        if row.locked {
+        if locked {
             return Ok(Claim::InFlight);
         }
         sqlx::query!(
@@ -109,7 +122,7 @@ impl Request {
         )
         .execute(conn)
         .await?;
-        Ok(Claim::Proceed { subject: row.subject })
+        Ok(Claim::Proceed { subject })
     }
 
     /// Keeps the answer, in the transaction of the effect. False where the claim was lost: its lease ran out and a twin has
@@ -139,6 +152,23 @@ impl Request {
         .execute(conn)
         .await?;
         Ok(())
+    }
+
+    async fn existing(&self, conn: &mut PgConnection) -> Result<Option<Existing>, sqlx::Error> {
+        let row = sqlx::query!(
+            r#"select request_hash, subject, status, answer, coalesce(locked_until > now(), false) as "locked!"
+               from platform.idempotency where scope = $1 and key = $2"#,
+            self.scope,
+            self.key,
+        )
+        .fetch_optional(conn)
+        .await?;
+        Ok(row.map(|row| Existing {
+            same: row.request_hash == self.hash,
+            subject: row.subject,
+            answer: row.status.zip(row.answer),
+            locked: row.locked,
+        }))
     }
 
     /// Excludes a twin until the end of the transaction, without waiting for it.
