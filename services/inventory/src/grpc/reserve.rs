@@ -33,6 +33,9 @@ pub(super) async fn reserve(
     trace: Option<String>,
 ) -> Result<ReserveResponse, Status> {
     let Wanted { order_id, lines, ttl } = parse(request)?;
+    if let Some(short) = refuse_at_once(app, order_id, &lines).await.map_err(failed)? {
+        return Ok(short);
+    }
     let mut tx = app.database.begin("reserve").await.map_err(failed)?;
     let held = match reservations::claim(&mut tx, order_id, ttl).await.map_err(failed)? {
         Claim::New => Lines::default(),
@@ -46,18 +49,36 @@ pub(super) async fn reserve(
         Plan::Hold(changes) if changes.is_empty() => Outcome::Reserved(Reserved {}),
         Plan::Hold(changes) => {
             stock::change(&mut tx, &changes, cause(MovementKind::Reserved), trace).await.map_err(failed)?;
-            reservations::set_lines(&mut tx, order_id, &lines).await.map_err(failed)?;
+            reservations::replace_lines(&mut tx, order_id, &held, &lines).await.map_err(failed)?;
             Outcome::Reserved(Reserved {})
         }
         Plan::Short { lines, changes } => {
             stock::change(&mut tx, &changes, cause(MovementKind::Released), trace).await.map_err(failed)?;
             reservations::forget(&mut tx, order_id).await.map_err(failed)?;
-            Outcome::Short(Short { lines: lines.into_iter().map(ShortLine::from).collect() })
+            short(lines)
         }
     };
     tx.commit().await.map_err(failed)?;
     app.signal.wake();
     Ok(ReserveResponse { outcome: Some(outcome) })
+}
+
+/// The refusal of a new order for which there is not enough by what was last committed. It takes no lock, so that those
+/// who come too late for an item do not hold up those who buy another.
+async fn refuse_at_once(app: &App, order_id: OrderId, lines: &Lines) -> Result<Option<ReserveResponse>, sqlx::Error> {
+    let mut conn = app.database.pool().acquire().await?;
+    let variants: Vec<Uuid> = lines.iter().map(|(id, _)| id.as_uuid()).collect();
+    let stock = stock::peek(&mut conn, &variants).await?;
+    match plan(&Lines::default(), lines, &stock) {
+        Plan::Short { lines, .. } if !reservations::exists(&mut conn, order_id).await? => {
+            Ok(Some(ReserveResponse { outcome: Some(short(lines)) }))
+        }
+        Plan::Short { .. } | Plan::Hold(_) => Ok(None),
+    }
+}
+
+fn short(lines: Vec<crate::domain::ShortLine>) -> Outcome {
+    Outcome::Short(Short { lines: lines.into_iter().map(ShortLine::from).collect() })
 }
 
 fn parse(request: &ReserveRequest) -> Result<Wanted, Status> {

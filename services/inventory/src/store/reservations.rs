@@ -53,9 +53,26 @@ pub(crate) async fn lines(conn: &mut PgConnection, order_id: OrderId) -> Result<
     Ok(Lines::from_stored(rows.into_iter().map(|row| (row.variant_id, row.quantity))))
 }
 
-/// Makes `lines` what the order holds.
-pub(crate) async fn set_lines(conn: &mut PgConnection, order_id: OrderId, lines: &Lines) -> Result<(), sqlx::Error> {
-    take_lines(conn, order_id).await?;
+/// Whether the order has a reservation, held or released.
+pub(crate) async fn exists(conn: &mut PgConnection, order_id: OrderId) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select exists (select from reservations where order_id = $1) as "exists!""#,
+        order_id.as_uuid()
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Makes `lines` what the order holds, which has held `held`.
+pub(crate) async fn replace_lines(
+    conn: &mut PgConnection,
+    order_id: OrderId,
+    held: &Lines,
+    lines: &Lines,
+) -> Result<(), sqlx::Error> {
+    if *held != Lines::default() {
+        take_lines(conn, order_id).await?;
+    }
     let (ids, units): (Vec<Uuid>, Vec<i64>) = lines.iter().map(|(id, units)| (id.as_uuid(), units)).unzip();
     sqlx::query!(
         "insert into reservation_lines (order_id, variant_id, quantity)

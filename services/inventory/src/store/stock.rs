@@ -40,6 +40,17 @@ pub(crate) async fn find(conn: &mut PgConnection, variant_id: VariantId) -> Resu
     .await
 }
 
+/// The stock of these variants as it was last committed. Variants without stock are left out.
+pub(crate) async fn peek(conn: &mut PgConnection, variant_ids: &[Uuid]) -> Result<Vec<Stock>, sqlx::Error> {
+    sqlx::query_as!(
+        Stock,
+        r#"select variant_id as "variant_id: _", on_hand, reserved, version from stock where variant_id = any($1)"#,
+        variant_ids,
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// The stock of these variants, locked until the end of the transaction. Variants without stock are left out.
 pub(crate) async fn lock(conn: &mut PgConnection, variant_ids: &[Uuid]) -> Result<Vec<Stock>, sqlx::Error> {
     sqlx::query_as!(

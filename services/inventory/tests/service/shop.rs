@@ -53,7 +53,7 @@ impl Shop {
         self.calls().initialize_stock(call).await.unwrap();
     }
 
-    /// What inventory says to an order's request.
+    /// What inventory says to an order's request, once it says something.
     pub(crate) async fn reserve(&self, order_id: OrderId, lines: &[(VariantId, u32)]) -> Result<Outcome, Code> {
         self.reserve_for(order_id, lines, 600).await
     }
@@ -67,8 +67,15 @@ impl Shop {
         let line = |(id, quantity): &(VariantId, u32)| Line { variant_id: id.to_string(), quantity: *quantity };
         let lines = lines.iter().map(line).collect();
         let request = ReserveRequest { order_id: order_id.to_string(), lines, ttl_seconds };
-        let answer = self.calls().reserve(request).await.map_err(|status| status.code())?;
-        Ok(answer.into_inner().outcome.unwrap())
+        // As orders do: a call that is not answered in time, as on a busy machine, is repeated under the same id.
+        for _ in 0..30 {
+            match self.calls().reserve(request.clone()).await {
+                Ok(answer) => return Ok(answer.into_inner().outcome.unwrap()),
+                Err(status) if matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded) => {}
+                Err(status) => return Err(status.code()),
+            }
+        }
+        Err(Code::DeadlineExceeded)
     }
 
     pub(crate) async fn release(&self, order_id: OrderId) {
