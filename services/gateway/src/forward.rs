@@ -33,8 +33,9 @@ use crate::{
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
 /// How long a connection to a service may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// An idle connection is given up long before the services give it up (60 s), so that no request meets one that ends.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Nothing is sent on a connection that was idle for longer: a service that ends says so in each answer, and closes what is
+/// idle a little later than this. So no request meets a connection that ends.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Pauses before the second and the third try: together longer than it takes until nobody sends to a pod that ended.
 const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
 

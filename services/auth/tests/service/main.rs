@@ -1,4 +1,5 @@
 //! The auth service over its real database and real Kafka, through its real listeners.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed, and says where")]
 
 mod accounts;
 mod administration;

@@ -1,4 +1,4 @@
-//! WebSockets.
+//! Connections that become something else.
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -30,9 +30,9 @@ async fn a_websocket_is_passed_through_in_both_directions() {
     let mut client = TcpStream::connect(gateway.server.url().trim_start_matches("http://")).await.unwrap();
     let ask = "GET /api/live HTTP/1.1\r\nhost: shop\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-key: x\r\n\r\n";
     client.write_all(ask.as_bytes()).await.unwrap();
-    let head = String::from_utf8(read_request(&mut client).await).unwrap();
-    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-    assert!(head.to_lowercase().contains("upgrade: websocket"), "{head}");
+    let answer = String::from_utf8(read_request(&mut client).await).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    assert!(answer.to_lowercase().contains("upgrade: websocket"), "{answer}");
     client.write_all(b"ping").await.unwrap();
     let mut heard = [0; 4];
     client.read_exact(&mut heard).await.unwrap();

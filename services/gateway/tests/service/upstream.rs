@@ -40,7 +40,7 @@ impl Echo {
 
     pub(crate) fn on(listener: TcpListener) -> Self {
         let url = url(&listener);
-        let router = Router::new().route("/api/slow", any(|| std::future::pending::<StatusCode>())).fallback(tell);
+        let router = Router::new().route("/api/slow", any(std::future::pending::<StatusCode>)).fallback(tell);
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { url, _tasks: tasks }
