@@ -7,7 +7,7 @@ use rpc::inventory::v1::{
     reserve_response::Outcome,
 };
 use testkit::{Answer, Client, Issuer, Server, TestDatabase, TestEvents};
-use tonic::{Code, transport::Channel};
+use tonic::{Code, Response, Status, transport::Channel};
 use types::{OrderId, VariantId};
 
 /// A running service with everything it needs.
@@ -67,19 +67,14 @@ impl Shop {
         let line = |(id, quantity): &(VariantId, u32)| Line { variant_id: id.to_string(), quantity: *quantity };
         let lines = lines.iter().map(line).collect();
         let request = ReserveRequest { order_id: order_id.to_string(), lines, ttl_seconds };
-        // As orders do: a call that is not answered in time, as on a busy machine, is repeated under the same id.
-        for _ in 0..30 {
-            match self.calls().reserve(request.clone()).await {
-                Ok(answer) => return Ok(answer.into_inner().outcome.unwrap()),
-                Err(status) if matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded) => {}
-                Err(status) => return Err(status.code()),
-            }
-        }
-        Err(Code::DeadlineExceeded)
+        let answer =
+            repeating(async || self.calls().reserve(request.clone()).await).await.map_err(|status| status.code())?;
+        Ok(answer.outcome.unwrap())
     }
 
     pub(crate) async fn release(&self, order_id: OrderId) {
-        self.calls().release(ReleaseRequest { order_id: order_id.to_string() }).await.unwrap();
+        let request = ReleaseRequest { order_id: order_id.to_string() };
+        repeating(async || self.calls().release(request.clone()).await).await.unwrap();
     }
 
     pub(crate) async fn read(&self, variant_id: VariantId) -> Answer {
@@ -105,6 +100,17 @@ impl Shop {
         let wrong = wrong.fetch_all(self.database.pool()).await.unwrap();
         assert!(wrong.is_empty(), "the books of {wrong:?} do not balance");
     }
+}
+
+/// Makes a call again that was not answered in time, as orders do: the machine may be busy. Nothing else is forgiven.
+async fn repeating<T>(mut call: impl AsyncFnMut() -> Result<Response<T>, Status>) -> Result<T, Status> {
+    for _ in 0..30 {
+        match call().await {
+            Err(status) if matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded) => {}
+            answer => return answer.map(Response::into_inner),
+        }
+    }
+    Err(Status::deadline_exceeded("not answered in any of thirty tries"))
 }
 
 /// Whether an order got its stock.
