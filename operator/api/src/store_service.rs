@@ -89,7 +89,7 @@ pub struct StoreServiceSpec {
     /// The service's database: its address becomes `DATABASE_URL`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<ServiceDatabase>,
-    /// ConfigMaps whose entries the container sees as files. Changes reach running pods without a restart.
+    /// Each ConfigMap here is a folder whose files the container sees. Changes reach running pods without a restart.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::DeletionPolicy;
 
 /// A Kafka topic, kept as described by the Kafka admin protocol.
+#[expect(clippy::duplicated_attributes, reason = "columns of the same type are not duplicates")]
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "greencommerce.dev",

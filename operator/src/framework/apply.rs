@@ -4,7 +4,7 @@ use api::{ANNOTATION_APPLIED, MANAGED_BY, Reason, label};
 use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use kube::{
     Api, Resource, ResourceExt,
-    api::{DeleteParams, Patch, PatchParams, Preconditions, PropagationPolicy},
+    api::{DeleteParams, ObjectMeta, Patch, PatchParams, Preconditions, PropagationPolicy},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -78,7 +78,7 @@ pub(crate) fn owner_reference<K: Resource<DynamicType = ()>>(owner: &K) -> Owner
 ///
 /// `desired` carries its namespace, its labels and, if it has an owner, the owner reference. An object that is being
 /// deleted is left alone: its deletion wakes the owner again.
-pub(crate) async fn apply<K>(context: &Context, mut desired: K) -> Result<bool, ApplyError>
+pub(crate) fn apply<K>(context: &Context, desired: K) -> impl Future<Output = Result<bool, ApplyError>> + Send
 where
     K: Cached
         + Resource<DynamicType = (), Scope = NamespaceResourceScope>
@@ -86,38 +86,63 @@ where
         + DeserializeOwned
         + std::fmt::Debug,
 {
-    let object = describe(&desired);
-    let body = stamped(&mut desired);
-    let api: Api<K> = Api::namespaced(context.client.clone(), namespace(&desired));
-    let name = desired.name_any();
-    let live = context.cache.get::<K>(namespace(&desired), &name);
+    // Large objects do not have to live as long as the call.
+    bring::<K>(context, Wanted::of(desired))
+}
+
+/// A child as it should be.
+struct Wanted {
+    /// Kind, namespace and name, for messages.
+    object: String,
+    meta: ObjectMeta,
+    /// What to apply. It carries the hash of itself, so that a field which is no longer wanted shows as a difference.
+    body: Value,
+}
+
+impl Wanted {
+    fn of<K: Resource<DynamicType = ()> + Serialize>(mut desired: K) -> Self {
+        let hash = content_hash([to_value(&desired).to_string().as_bytes()]);
+        desired.annotations_mut().insert(ANNOTATION_APPLIED.to_owned(), hash);
+        Self { object: describe(&desired), body: to_value(&desired), meta: desired.meta().clone() }
+    }
+}
+
+async fn bring<K>(context: &Context, wanted: Wanted) -> Result<bool, ApplyError>
+where
+    K: Cached
+        + Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Serialize
+        + DeserializeOwned
+        + std::fmt::Debug,
+{
+    let Wanted { object, meta, body } = wanted;
+    let name = meta.name.as_deref().unwrap_or_default();
+    let space = meta.namespace.as_deref().unwrap_or_default();
+    let api: Api<K> = Api::namespaced(context.client.clone(), space);
+    let live = context.cache.get::<K>(space, name);
     match &live {
         Some(live) if live.meta().deletion_timestamp.is_some() => return Ok(false),
         Some(live) => {
-            check_owner(&**live, &desired, &object)?;
+            check_owner(live.meta(), &meta, &object)?;
             if difference::holds(&to_value(&**live), &body) {
                 return Ok(false);
             }
         }
         // No watch has seen it. It may lack our label, and then it is not ours to overwrite.
-        None => {
-            let found = api
-                .get_metadata_opt(&name)
-                .await
-                .map_err(|source| ApplyError::Read { object: object.clone(), source: Box::new(source) })?;
-            if let Some(found) = found {
-                check_owner(&found, &desired, &object)?;
-            }
-        }
+        None => match api.get_metadata_opt(name).await {
+            Ok(Some(found)) => check_owner(&found.metadata, &meta, &object)?,
+            Ok(None) => {}
+            Err(source) => return Err(ApplyError::Read { object, source: Box::new(source) }),
+        },
     }
-    write(&api, &name, &body, live.is_some()).await.map_err(|source| ApplyError::Write {
-        verb: "apply",
-        object: object.clone(),
-        source: Box::new(source),
-    })?;
-    metrics::wrote(&K::kind(&()), "apply");
-    tracing::info!(%object, "applied");
-    Ok(true)
+    match write(&api, name, &body, live.is_some()).await {
+        Ok(()) => {
+            metrics::wrote(&K::kind(&()), "apply");
+            tracing::info!(object, "applied");
+            Ok(true)
+        }
+        Err(source) => Err(ApplyError::Write { verb: "apply", object, source: Box::new(source) }),
+    }
 }
 
 /// Writes by server-side apply. What someone else added to a list may contradict what we want in it, such as a second
@@ -126,10 +151,10 @@ async fn write<K>(api: &Api<K>, name: &str, body: &Value, exists: bool) -> Resul
 where
     K: Resource + DeserializeOwned + Clone + std::fmt::Debug,
 {
-    match api.patch(name, &PatchParams::apply(OPERATOR).force(), &Patch::Apply(body)).await {
+    match api.patch_metadata(name, &PatchParams::apply(OPERATOR).force(), &Patch::Apply(body)).await {
         Err(kube::Error::Api(refusal)) if refusal.code == 422 && exists => {
             let replace = PatchParams { field_manager: Some(OPERATOR.to_owned()), ..PatchParams::default() };
-            let replaced = api.patch(name, &replace, &Patch::Merge(body)).await;
+            let replaced = api.patch_metadata(name, &replace, &Patch::Merge(body)).await;
             replaced.map(drop).map_err(|_| kube::Error::Api(refusal))
         }
         result => result.map(drop),
@@ -165,36 +190,32 @@ where
     }
 }
 
-/// The JSON to apply. It carries the hash of itself, so that a field which is no longer wanted shows as a difference.
-fn stamped<K: Resource<DynamicType = ()> + Serialize>(desired: &mut K) -> Value {
-    let plain = to_value(desired);
-    let hash = content_hash([plain.to_string().as_bytes()]);
-    desired.annotations_mut().insert(ANNOTATION_APPLIED.to_owned(), hash);
-    to_value(desired)
-}
-
 fn to_value<K: Serialize>(object: &K) -> Value {
     serde_json::to_value(object).expect("Kubernetes objects have string keys and no failing serializer")
 }
 
 /// Refuses to touch an object that something else made or controls.
-fn check_owner<L: Resource, K: Resource>(live: &L, desired: &K, object: &str) -> Result<(), ApplyError> {
+fn check_owner(live: &ObjectMeta, desired: &ObjectMeta, object: &str) -> Result<(), ApplyError> {
     let taken = |owner: String| Err(ApplyError::NameTaken { object: object.to_owned(), owner });
-    if live.labels().get(label::MANAGED_BY).map(String::as_str) != Some(MANAGED_BY) {
+    let label_of = |meta: &'_ ObjectMeta, key: &str| meta.labels.as_ref().and_then(|labels| labels.get(key)).cloned();
+    if label_of(live, label::MANAGED_BY).as_deref() != Some(MANAGED_BY) {
         return taken("something that this operator did not make".to_owned());
     }
-    if let Some(store) = live.labels().get(label::STORE)
-        && desired.labels().get(label::STORE) != Some(store)
+    if let Some(store) = label_of(live, label::STORE)
+        && label_of(desired, label::STORE).as_ref() != Some(&store)
     {
         return taken(format!("the store {store}"));
     }
-    let wanted = desired.owner_references().iter().find(|owner| owner.controller == Some(true));
-    match live.owner_references().iter().find(|owner| owner.controller == Some(true)) {
-        Some(held) if wanted.is_some_and(|wanted| wanted.uid != held.uid) => {
+    match (controller(live), controller(desired)) {
+        (Some(held), Some(wanted)) if wanted.uid != held.uid => {
             taken(format!("{} {} with the uid {}", held.kind, held.name, held.uid))
         }
         _ => Ok(()),
     }
+}
+
+fn controller(meta: &ObjectMeta) -> Option<&OwnerReference> {
+    meta.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
 }
 
 #[cfg(test)]
@@ -222,9 +243,9 @@ mod tests {
     #[test]
     fn a_child_of_the_same_owner_may_be_written() {
         let ours = config_map(standard_labels("green", "gateway", "service"), Some("1"));
-        assert!(check_owner(&ours, &ours, "routes").is_ok());
+        assert!(check_owner(&ours.metadata, &ours.metadata, "routes").is_ok());
         let orphan = config_map(standard_labels("green", "gateway", "service"), None);
-        assert!(check_owner(&orphan, &ours, "routes").is_ok());
+        assert!(check_owner(&orphan.metadata, &ours.metadata, "routes").is_ok());
     }
 
     #[test]
@@ -235,18 +256,16 @@ mod tests {
             (config_map(standard_labels("blue", "gateway", "service"), None), "the store blue"),
             (config_map(standard_labels("green", "gateway", "service"), Some("2")), "uid 2"),
         ] {
-            let error = check_owner(&live, &ours, "routes").unwrap_err();
+            let error = check_owner(&live.metadata, &ours.metadata, "routes").unwrap_err();
             assert!(error.to_string().contains(owner), "{error}");
         }
     }
 
     #[test]
     fn the_stamp_changes_when_a_field_goes_away_and_not_otherwise() {
-        let mut one = config_map(labels([("a", "1"), ("b", "2")]), None);
-        let mut same = one.clone();
-        let mut fewer = config_map(labels([("a", "1")]), None);
-        assert_eq!(stamped(&mut one), stamped(&mut same));
-        stamped(&mut fewer);
-        assert_ne!(one.annotations()[ANNOTATION_APPLIED], fewer.annotations()[ANNOTATION_APPLIED]);
+        let hash = |map: ConfigMap| Wanted::of(map).meta.annotations.unwrap()[ANNOTATION_APPLIED].clone();
+        let both = || config_map(labels([("a", "1"), ("b", "2")]), None);
+        assert_eq!(hash(both()), hash(both()));
+        assert_ne!(hash(both()), hash(config_map(labels([("a", "1")]), None)));
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 const FIRST: Duration = Duration::from_millis(500);
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// Counts failures in a row, by object.
 pub(crate) struct Backoff<K> {

@@ -84,7 +84,7 @@ mod tests {
 
     use super::*;
 
-    fn pod(status: Value) -> Pod {
+    fn pod(status: &Value) -> Pod {
         serde_json::from_value(json!({"metadata": {"name": "green-catalog-0"}, "status": status})).unwrap()
     }
 
@@ -94,7 +94,7 @@ mod tests {
         }]})
     }
 
-    fn reason_and_message(status: Value) -> Option<(Reason, String)> {
+    fn reason_and_message(status: &Value) -> Option<(Reason, String)> {
         trouble_of([&pod(status)]).map(|trouble| (trouble.reason, trouble.message))
     }
 
@@ -102,7 +102,7 @@ mod tests {
     fn an_image_that_cannot_be_pulled_is_named() {
         let waiting = json!({"waiting": {"reason": "ImagePullBackOff", "message": "not found"}});
         assert_eq!(
-            reason_and_message(container(&waiting, 0)),
+            reason_and_message(&container(&waiting, 0)),
             Some((Reason::ImagePullFailed, "pod green-catalog-0 cannot get the image shop:1: not found".to_owned()))
         );
     }
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn a_crash_tells_the_exit_code() {
         let ended = json!({"terminated": {"exitCode": 3, "reason": "Error"}});
-        let (reason, message) = reason_and_message(container(&ended, 1)).unwrap();
+        let (reason, message) = reason_and_message(&container(&ended, 1)).unwrap();
         assert_eq!(reason, Reason::CrashLooping);
         assert_eq!(
             message,
@@ -122,17 +122,17 @@ mod tests {
     fn an_unschedulable_pod_tells_what_the_scheduler_says() {
         let status = json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/2 nodes"}]});
         assert_eq!(
-            reason_and_message(status),
+            reason_and_message(&status),
             Some((Reason::Unschedulable, "pod green-catalog-0 cannot be scheduled: 0/2 nodes".to_owned()))
         );
     }
 
     #[test]
     fn starting_running_and_leaving_pods_are_no_trouble() {
-        assert_eq!(reason_and_message(container(&json!({"waiting": {"reason": "ContainerCreating"}}), 0)), None);
-        assert_eq!(reason_and_message(container(&json!({"running": {}}), 4)), None);
-        assert_eq!(reason_and_message(container(&json!({"terminated": {"exitCode": 0}}), 0)), None);
-        let mut leaving = pod(container(&json!({"waiting": {"reason": "ErrImagePull"}}), 0));
+        assert_eq!(reason_and_message(&container(&json!({"waiting": {"reason": "ContainerCreating"}}), 0)), None);
+        assert_eq!(reason_and_message(&container(&json!({"running": {}}), 4)), None);
+        assert_eq!(reason_and_message(&container(&json!({"terminated": {"exitCode": 0}}), 0)), None);
+        let mut leaving = pod(&container(&json!({"waiting": {"reason": "ErrImagePull"}}), 0));
         leaving.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
         assert_eq!(trouble_of([&leaving]), None);
     }

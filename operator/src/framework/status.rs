@@ -25,8 +25,7 @@ const LONGEST_MESSAGE: usize = 2000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
     pub(crate) condition: ConditionType,
-    /// `None`: it cannot be told.
-    pub(crate) holds: Option<bool>,
+    pub(crate) holds: bool,
     pub(crate) reason: Reason,
     /// For people: what is the matter, with which child, and what to do.
     pub(crate) message: String,
@@ -34,23 +33,15 @@ pub(crate) struct Finding {
 
 impl Finding {
     pub(crate) fn yes(condition: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
-        Self { condition, holds: Some(true), reason, message: message.into() }
+        Self { condition, holds: true, reason, message: message.into() }
     }
 
     pub(crate) fn no(condition: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
-        Self { condition, holds: Some(false), reason, message: message.into() }
-    }
-
-    pub(crate) fn unknown(condition: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
-        Self { condition, holds: None, reason, message: message.into() }
+        Self { condition, holds: false, reason, message: message.into() }
     }
 
     fn into_condition(self, generation: Option<i64>, now: Timestamp, before: &[Condition]) -> Condition {
-        let status = match self.holds {
-            Some(true) => "True",
-            Some(false) => "False",
-            None => "Unknown",
-        };
+        let status = if self.holds { "True" } else { "False" };
         let since = before
             .iter()
             .find(|old| old.type_ == self.condition.as_str() && old.status == status)

@@ -77,8 +77,15 @@ impl Queues {
         (Self { stores, services, databases, topics }, receivers)
     }
 
+    /// Queues objects.
+    pub(crate) fn send_all(&self, wakes: &BTreeSet<Wake>) {
+        for wake in wakes {
+            self.send(wake);
+        }
+    }
+
     /// Queues an object. Kinds that no controller handles are ignored, as are wakes after the controllers stopped.
-    pub(crate) fn send(&self, wake: &Wake) {
+    fn send(&self, wake: &Wake) {
         match wake.kind.as_str() {
             "Store" => send(&self.stores, wake),
             "StoreService" => send(&self.services, wake),
@@ -133,8 +140,8 @@ mod tests {
             ..OwnerReference::default()
         };
         let pairs = [(label::STORE, "green"), (label::DATABASE, "green")];
-        let owned = pod(vec![owner("apps", "StatefulSet"), owner(api::GROUP, "StoreTopic")], pairs);
-        assert_eq!(names(Wake::owners(&owned)), ["StoreTopic shop/green"]);
+        let of_topic = pod(vec![owner("apps", "StatefulSet"), owner(api::GROUP, "StoreTopic")], pairs);
+        assert_eq!(names(Wake::owners(&of_topic)), ["StoreTopic shop/green"]);
         let foreign = pod(vec![owner("apps", "StatefulSet")], pairs);
         assert_eq!(names(Wake::owners(&foreign)), ["StoreDatabase shop/green"]);
     }

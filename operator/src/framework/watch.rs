@@ -206,14 +206,14 @@ async fn pump<K>(
         writer.apply_watcher_event(&event);
         match &event {
             Event::Apply(object) | Event::Delete(object) => {
-                wakes(object, &context.cache).iter().for_each(|wake| queues.send(wake));
+                queues.send_all(&wakes(object, &context.cache));
             }
             Event::InitDone => {
                 if !std::mem::replace(&mut listed, true) {
                     context.cache.listed();
                 }
                 // What vanished while the watch was away is told by nothing but its absence: look at everything once.
-                everything(&context.cache).iter().for_each(|wake| queues.send(wake));
+                queues.send_all(&everything(&context.cache));
             }
             Event::Init | Event::InitApply(_) => {}
         }
@@ -245,8 +245,8 @@ where
     }
 }
 
-fn everything(cache: &Cache) -> Vec<Wake> {
-    let mut all: Vec<Wake> = cache.stores.state().iter().map(|object| Wake::of(&**object)).collect();
+fn everything(cache: &Cache) -> BTreeSet<Wake> {
+    let mut all: BTreeSet<Wake> = cache.stores.state().iter().map(|object| Wake::of(&**object)).collect();
     all.extend(cache.store_services.state().iter().map(|object| Wake::of(&**object)));
     all.extend(cache.store_databases.state().iter().map(|object| Wake::of(&**object)));
     all.extend(cache.store_topics.state().iter().map(|object| Wake::of(&**object)));

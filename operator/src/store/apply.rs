@@ -1,5 +1,7 @@
 //! Step 4: writing what differs.
 
+use std::collections::BTreeSet;
+
 use api::ServiceName;
 use kube::ResourceExt;
 
@@ -11,15 +13,38 @@ use super::{
 };
 use crate::framework::{ApplyError, Context, apply as apply_child, delete};
 
-/// What was written: the cache is older than that, so nothing it shows of it counts as done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Wrote {
-    pub(super) database: bool,
-    pub(super) kafka: bool,
-    pub(super) topics: bool,
-    pub(super) cache: bool,
-    pub(super) migrations: bool,
-    pub(super) services: bool,
+/// A part of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Part {
+    Database,
+    Kafka,
+    Topics,
+    Cache,
+    Migrations,
+    Services,
+}
+
+/// The parts that were written: the cache is older than that, so nothing it shows of them counts as done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wrote(BTreeSet<Part>);
+
+impl Wrote {
+    pub(super) fn any_of(&self, part: Part) -> bool {
+        self.0.contains(&part)
+    }
+
+    fn note(&mut self, part: Part, wrote: bool) {
+        if wrote {
+            self.0.insert(part);
+        }
+    }
+}
+
+#[cfg(test)]
+impl From<Part> for Wrote {
+    fn from(part: Part) -> Self {
+        Self([part].into())
+    }
 }
 
 /// Makes the cluster hold the children.
@@ -30,28 +55,29 @@ pub(super) async fn apply(
     plan: &Plan,
     children: Children,
 ) -> Result<Wrote, ApplyError> {
-    let mut wrote = Wrote { database: apply_child(context, children.database).await?, ..Wrote::default() };
-    wrote.kafka = apply_child(context, children.kafka.config).await?;
-    wrote.kafka |= server(context, children.kafka.server).await?;
-    wrote.cache = server(context, children.cache).await?;
+    let mut wrote = Wrote::default();
+    wrote.note(Part::Database, apply_child(context, children.database).await?);
+    wrote.note(Part::Kafka, apply_child(context, children.kafka.config).await?);
+    wrote.note(Part::Kafka, server(context, children.kafka.server).await?);
+    wrote.note(Part::Cache, server(context, children.cache).await?);
     for topic in children.topics {
-        wrote.topics |= apply_child(context, topic).await?;
+        wrote.note(Part::Topics, apply_child(context, topic).await?);
     }
     // A Job is never changed: what it was made from cannot change either.
     for job in children.migrations {
         if !seen.jobs.iter().any(|live| live.name_any() == job.name_any()) {
-            wrote.migrations |= apply_child(context, job).await?;
+            wrote.note(Part::Migrations, apply_child(context, job).await?);
         }
     }
     match (children.routes, &seen.routes) {
-        (Some(routes), _) => wrote.services |= apply_child(context, routes).await?,
-        (None, Some(left)) => wrote.services |= delete(context, &**left).await?,
+        (Some(routes), _) => wrote.note(Part::Services, apply_child(context, routes).await?),
+        (None, Some(left)) => wrote.note(Part::Services, delete(context, &**left).await?),
         (None, None) => {}
     }
     for service in children.services {
-        wrote.services |= apply_child(context, service).await?;
+        wrote.note(Part::Services, apply_child(context, service).await?);
     }
-    wrote.services |= delete_disabled(context, of, seen).await?;
+    wrote.note(Part::Services, delete_disabled(context, of, seen).await?);
     for job in obsolete_jobs(plan, seen, &of.names) {
         delete(context, job).await?;
     }

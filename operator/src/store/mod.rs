@@ -38,8 +38,9 @@ impl Reconciler for StoreReconciler {
         let children = build::build(&validated, &plan);
         // Before there is anything to be held back for.
         add_finalizer(context, &*store).await?;
-        let wrote = apply::apply(context, &validated, &seen, &plan, children).await?;
-        let (status, findings) = status::derive(&validated, &seen, &plan, store.status.as_ref(), wrote);
+        // The children are many and large: they need not live in every reconciliation that waits.
+        let wrote = Box::pin(apply::apply(context, &validated, &seen, &plan, children)).await?;
+        let (status, findings) = status::derive(&validated, &seen, &plan, store.status.as_ref(), &wrote);
         write_status(context, &*store, status, findings).await?;
         Ok(Action::await_change())
     }

@@ -7,7 +7,7 @@ use k8s_openapi::{
 };
 
 use super::{
-    apply::Wrote,
+    apply::{Part, Wrote},
     dereference::{Seen, Server},
     names::TOPICS,
     plan::{Migration, Plan},
@@ -24,7 +24,7 @@ pub(super) fn derive(
     seen: &Seen,
     plan: &Plan,
     before: Option<&StoreStatus>,
-    wrote: Wrote,
+    wrote: &Wrote,
 ) -> (StoreStatus, Vec<Finding>) {
     let parts = Parts::look(of, seen, plan, wrote);
     let rolled = parts.services.is_ok() && plan.migrated();
@@ -46,12 +46,12 @@ struct Parts {
 }
 
 impl Parts {
-    fn look(of: &Validated, seen: &Seen, plan: &Plan, wrote: Wrote) -> Self {
-        let kafka = server(&of.names.kafka(), &seen.kafka, wrote.kafka);
+    fn look(of: &Validated, seen: &Seen, plan: &Plan, wrote: &Wrote) -> Self {
+        let kafka = server(&of.names.kafka(), &seen.kafka, wrote.any_of(Part::Kafka));
         Self {
-            database: database(of, seen, wrote.database),
-            events: kafka.and_then(|()| topics(of, seen, wrote.topics)),
-            cache: server(&of.names.cache(), &seen.cache, wrote.cache),
+            database: database(of, seen, wrote.any_of(Part::Database)),
+            events: kafka.and_then(|()| topics(of, seen, wrote.any_of(Part::Topics))),
+            cache: server(&of.names.cache(), &seen.cache, wrote.any_of(Part::Cache)),
             storage: storage(of),
             services: services_verdict(of, seen, plan, wrote),
         }
@@ -152,12 +152,12 @@ fn topics(of: &Validated, seen: &Seen, wrote: bool) -> Verdict {
     Ok(())
 }
 
-fn services_verdict(of: &Validated, seen: &Seen, plan: &Plan, wrote: Wrote) -> Verdict {
-    if !plan.migrated() || wrote.migrations {
+fn services_verdict(of: &Validated, seen: &Seen, plan: &Plan, wrote: &Wrote) -> Verdict {
+    if !plan.migrated() || wrote.any_of(Part::Migrations) {
         return Err(migrating(plan));
     }
     let order = ServiceName::ALL.into_iter().filter(|name| of.services.contains_key(name));
-    let verdicts: Vec<Verdict> = order.map(|name| service(of, seen, name, wrote.services)).collect();
+    let verdicts: Vec<Verdict> = order.map(|name| service(of, seen, name, wrote.any_of(Part::Services))).collect();
     // A service that needs a hand is told before one that is still rolling.
     let failed = verdicts.iter().find(|verdict| verdict.as_ref().is_err_and(|(reason, _)| reason.is_failure()));
     failed.cloned().unwrap_or_else(|| verdicts.into_iter().collect())
@@ -251,4 +251,208 @@ fn endpoints(of: &Validated) -> Option<Endpoints> {
         api: format!("http://{}.{}.svc:8080", of.names.service(ServiceName::Gateway), of.namespace),
         node_port: of.exposure.node_port.as_ref().map(|exposure| exposure.port),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, sync::Arc};
+
+    use api::{Store, StoreDatabase, StoreService, StoreTopic};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::store::{plan::plan, validate::validate};
+
+    fn store(version: &str) -> Store {
+        serde_json::from_value(json!({
+            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "Store",
+            "metadata": {"name": "green", "namespace": "shop"},
+            "spec": {"version": version, "exposure": {"nodePort": {"port": 30080}}},
+        }))
+        .unwrap()
+    }
+
+    fn ready(status: &str, reason: &str, generation: i64) -> Value {
+        json!([{
+            "type": "Ready", "status": status, "reason": reason, "message": "so it is",
+            "observedGeneration": generation, "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }])
+    }
+
+    fn child(kind: &str, name: &str, spec: &Value, status: Value) -> Value {
+        let mut child = json!({
+            "apiVersion": "greencommerce.dev/v1alpha1", "kind": kind,
+            "metadata": {"name": name, "namespace": "shop", "generation": 2}, "spec": spec,
+        });
+        child.as_object_mut().unwrap().insert("status".to_owned(), status);
+        child
+    }
+
+    fn service(name: ServiceName, version: &str, conditions: Value) -> Arc<StoreService> {
+        let spec = json!({"store": "green", "image": format!("greencommerce/services:{version}")});
+        let mut status = json!({"observedGeneration": 2, "version": version, "readyReplicas": 1, "desiredReplicas": 1});
+        status.as_object_mut().unwrap().insert("conditions".to_owned(), conditions);
+        Arc::new(serde_json::from_value(child("StoreService", name.as_str(), &spec, status)).unwrap())
+    }
+
+    fn database() -> Arc<StoreDatabase> {
+        let databases = ["auth", "catalog", "inventory", "orders"]
+            .map(|name| json!({"name": name, "ready": true, "secretName": ""}));
+        let status = json!({"conditions": ready("True", "AllReady", 2), "databases": databases});
+        Arc::new(serde_json::from_value(child("StoreDatabase", "green", &json!({}), status)).unwrap())
+    }
+
+    fn topic(topic: &str, conditions: Value) -> Arc<StoreTopic> {
+        let name = format!("green-{}", topic.replace('.', "-"));
+        let spec = json!({"bootstrapServers": "kafka:9092", "topicName": topic});
+        let mut status = json!({});
+        status.as_object_mut().unwrap().insert("conditions".to_owned(), conditions);
+        Arc::new(serde_json::from_value(child("StoreTopic", &name, &spec, status)).unwrap())
+    }
+
+    fn server(claim: &str) -> Server {
+        let set = json!({
+            "metadata": {"name": claim, "generation": 1}, "spec": {"selector": {}, "template": {}},
+            "status": {"replicas": 1, "observedGeneration": 1, "readyReplicas": 1, "currentRevision": "a", "updateRevision": "a"},
+        });
+        let volume = json!({
+            "metadata": {"name": claim}, "spec": {"resources": {"requests": {"storage": "5Gi"}}},
+            "status": {"phase": "Bound", "capacity": {"storage": "5Gi"}},
+        });
+        let claim = serde_json::from_value(volume).unwrap();
+        Server {
+            stateful_set: Some(Arc::new(serde_json::from_value(set).unwrap())),
+            pods: Vec::new(),
+            storage: crate::storage::Observed { claim: Some(claim), class: None },
+        }
+    }
+
+    /// A store of which every part is ready.
+    fn complete(version: &str) -> Seen {
+        let mut seen = Seen {
+            database: Some(database()),
+            topics: TOPICS.map(|name| topic(name, ready("True", "AllReady", 2))).into(),
+            services: BTreeMap::new(),
+            kafka: server("green-kafka"),
+            cache: server("green-cache"),
+            ..Seen::default()
+        };
+        let validated = validate(&store(version), &seen).unwrap();
+        let plan = plan(&validated, &seen);
+        seen.jobs = plan
+            .migrations
+            .keys()
+            .map(|service| {
+                Arc::new(
+                    serde_json::from_value(json!({
+                        "metadata": {"name": validated.names.migration(*service, &plan.job_hash), "labels": {
+                            "app.kubernetes.io/name": service.as_str(), "greencommerce.dev/image": plan.image_hash,
+                        }},
+                        "status": {"conditions": [{"type": "Complete", "status": "True"}]},
+                    }))
+                    .unwrap(),
+                )
+            })
+            .collect();
+        seen.services = ServiceName::ALL
+            .into_iter()
+            .map(|name| (name, service(name, version, ready("True", "AllReady", 2))))
+            .collect();
+        seen
+    }
+
+    fn look(seen: &Seen, wrote: &Wrote) -> (StoreStatus, Vec<Finding>) {
+        let validated = validate(&store("1.0.0"), seen).unwrap();
+        let plan = plan(&validated, seen);
+        let before = StoreStatus { version: Some("0.9.0".to_owned()), ..StoreStatus::default() };
+        derive(&validated, seen, &plan, Some(&before), wrote)
+    }
+
+    fn finding_of(findings: &[Finding], condition: ConditionType) -> (bool, Reason, &str) {
+        let finding = findings.iter().find(|finding| finding.condition == condition).unwrap();
+        (finding.holds, finding.reason, finding.message.as_str())
+    }
+
+    #[test]
+    fn a_store_whose_every_part_is_ready_is_ready() {
+        let (status, findings) = look(&complete("1.0.0"), &Wrote::default());
+        let not_ready: Vec<_> =
+            findings.iter().filter(|finding| !finding.holds).map(|finding| finding.condition).collect();
+        assert_eq!(not_ready, [ConditionType::Progressing]);
+        assert_eq!(status.version.as_deref(), Some("1.0.0"));
+        assert_eq!(status.endpoints.unwrap().node_port, Some(30080));
+        let counts: Vec<_> = status.services.iter().map(|service| (service.name.as_str(), service.ready)).collect();
+        assert_eq!(counts[0], ("auth", 1));
+        assert_eq!(counts.len(), 6);
+    }
+
+    #[test]
+    fn nothing_that_was_written_just_now_counts_as_ready() {
+        for (part, condition) in [
+            (Part::Database, ConditionType::DatabaseReady),
+            (Part::Kafka, ConditionType::EventsReady),
+            (Part::Topics, ConditionType::EventsReady),
+            (Part::Cache, ConditionType::CacheReady),
+            (Part::Services, ConditionType::ServicesReady),
+        ] {
+            let (status, findings) = look(&complete("1.0.0"), &Wrote::from(part));
+            assert_eq!(finding_of(&findings, condition).1, Reason::ChildPending, "{part:?}");
+            assert!(!finding_of(&findings, ConditionType::Ready).0, "{part:?}");
+            let version = if part == Part::Services { "0.9.0" } else { "1.0.0" };
+            assert_eq!(status.version.as_deref(), Some(version), "{part:?}");
+        }
+    }
+
+    #[test]
+    fn a_child_that_speaks_of_a_former_generation_does_not_count() {
+        let mut seen = complete("1.0.0");
+        seen.topics[0] = topic("user.events", ready("True", "AllReady", 1));
+        let (_, findings) = look(&seen, &Wrote::default());
+        let (holds, reason, message) = finding_of(&findings, ConditionType::Ready);
+        assert_eq!((holds, reason), (false, Reason::ChildPending));
+        assert!(message.contains("green-user-events"), "{message}");
+    }
+
+    #[test]
+    fn a_false_condition_names_the_child_and_its_cause() {
+        let mut seen = complete("1.0.0");
+        let broken = service(ServiceName::Cart, "1.0.0", ready("False", "CrashLooping", 2));
+        seen.services.insert(ServiceName::Cart, broken);
+        let starting = service(ServiceName::Auth, "1.0.0", ready("False", "PodsStarting", 2));
+        seen.services.insert(ServiceName::Auth, starting);
+        let (status, findings) = look(&seen, &Wrote::default());
+        for condition in [ConditionType::Ready, ConditionType::ServicesReady, ConditionType::Progressing] {
+            let expected = (false, Reason::CrashLooping, "StoreService green-cart: so it is");
+            assert_eq!(finding_of(&findings, condition), expected);
+        }
+        assert_eq!(status.version.as_deref(), Some("0.9.0"));
+    }
+
+    #[test]
+    fn an_upgrade_is_told_step_by_step() {
+        let mut seen = complete("1.0.0");
+        seen.services = complete("0.9.0").services;
+        let (status, findings) = look(&seen, &Wrote::default());
+        assert_eq!(finding_of(&findings, ConditionType::Upgraded).1, Reason::Upgrading);
+        assert!(finding_of(&findings, ConditionType::Progressing).0);
+        assert_eq!(status.version.as_deref(), Some("0.9.0"));
+        seen.jobs.clear();
+        let (_, findings) = look(&seen, &Wrote::default());
+        assert_eq!(finding_of(&findings, ConditionType::Upgraded).1, Reason::Migrating);
+        seen.database = None;
+        let (_, findings) = look(&seen, &Wrote::default());
+        assert_eq!(finding_of(&findings, ConditionType::Upgraded).1, Reason::WaitingForData);
+    }
+
+    #[test]
+    fn a_broker_of_a_former_revision_is_not_ready() {
+        let mut seen = complete("1.0.0");
+        let mut set = (**seen.kafka.stateful_set.as_ref().unwrap()).clone();
+        set.status.as_mut().unwrap().update_revision = Some("b".to_owned());
+        seen.kafka.stateful_set = Some(Arc::new(set));
+        let (_, findings) = look(&seen, &Wrote::default());
+        let expected = (false, Reason::PodsStarting, "StatefulSet green-kafka: its pod is starting");
+        assert_eq!(finding_of(&findings, ConditionType::EventsReady), expected);
+        assert!(finding_of(&findings, ConditionType::CacheReady).0);
+    }
 }

@@ -178,7 +178,7 @@ mod tests {
         let validated = valid("{version: 1.2.3}");
         assert_eq!(validated.image.reference, "greencommerce/services:1.2.3");
         assert_eq!(validated.services.len(), 6);
-        assert_eq!(validated.migration_timeout, Duration::from_secs(300));
+        assert_eq!(validated.migration_timeout, Duration::from_mins(5));
         assert!(validated.database.managed.is_some());
     }
 

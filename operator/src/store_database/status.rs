@@ -97,7 +97,7 @@ fn storage_finding(validated: &Validated) -> Option<Finding> {
 /// Ready is what every part is; else it repeats the first that is not, with its cause.
 fn readiness(validated: &Validated, parts: &[Finding], outcome: Option<&Outcome>) -> Finding {
     let condition = ConditionType::Ready;
-    if let Some(part) = parts.iter().find(|part| part.holds != Some(true)) {
+    if let Some(part) = parts.iter().find(|part| !part.holds) {
         return Finding::no(condition, part.reason, part.message.clone());
     }
     let Some(outcome) = outcome else {

@@ -197,7 +197,7 @@ fn outcome(validated: &Validated, conflict: bool) -> Outcome {
 fn a_database_is_ready_when_server_volume_and_every_database_are() {
     let validated = running();
     let (status, findings) = status(&validated, &ServerState::Ready, Some(&outcome(&validated, false)));
-    assert!(findings.iter().all(|finding| finding.holds == Some(true)), "{findings:?}");
+    assert!(findings.iter().all(|finding| finding.holds), "{findings:?}");
     let shown: Vec<_> =
         status.databases.iter().map(|seen| (seen.name.as_str(), seen.ready, seen.secret_name.as_str())).collect();
     assert_eq!(
@@ -213,7 +213,7 @@ fn a_database_is_ready_when_server_volume_and_every_database_are() {
 fn a_name_that_is_taken_concerns_its_database_only_and_is_told() {
     let validated = running();
     let (status, findings) = status(&validated, &ServerState::Ready, Some(&outcome(&validated, true)));
-    assert_eq!((findings[0].holds, findings[0].reason), (Some(false), Reason::NameTaken));
+    assert_eq!((findings[0].holds, findings[0].reason), (false, Reason::NameTaken));
     assert_eq!(status.databases.iter().map(|seen| seen.ready).collect::<Vec<_>>(), [false, true]);
 }
 
@@ -224,5 +224,5 @@ fn a_volume_that_cannot_grow_is_not_ready_and_keeps_its_size() {
     let Mode::Managed(managed) = &validated.mode else { panic!("the manifest is of a managed server") };
     assert_eq!(managed.claimed.0, "1Gi");
     let (_, findings) = status(&validated, &ServerState::Ready, Some(&outcome(&validated, false)));
-    assert_eq!((findings[0].holds, findings[0].reason), (Some(false), Reason::VolumeExpansionUnsupported));
+    assert_eq!((findings[0].holds, findings[0].reason), (false, Reason::VolumeExpansionUnsupported));
 }

@@ -16,7 +16,7 @@ use self::{dereference::Secret, error::StoreServiceError};
 use crate::framework::{Context, Reconciler, write_status};
 
 /// A Secret without our label is watched by nobody: it is looked at again after this time.
-const UNWATCHED_SECRET: Duration = Duration::from_secs(60);
+const UNWATCHED_SECRET: Duration = Duration::from_mins(1);
 
 /// Makes the cluster hold what a StoreService describes.
 pub(crate) struct StoreServiceReconciler;
@@ -37,8 +37,7 @@ impl Reconciler for StoreServiceReconciler {
         let children = build::build(&validated);
         let wrote = apply::apply(context, &seen, children).await?;
         let (status, findings) = status::derive(&validated, &seen, service.status.as_ref(), wrote, context.clock.now());
-        let waits =
-            findings.iter().any(|finding| finding.holds == Some(false) && finding.condition == ConditionType::Ready);
+        let waits = findings.iter().any(|finding| !finding.holds && finding.condition == ConditionType::Ready);
         write_status(context, &*service, status, findings).await?;
         Ok(match seen.secret {
             Some(Secret { watched: false, .. }) => Action::requeue(UNWATCHED_SECRET),

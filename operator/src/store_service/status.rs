@@ -191,7 +191,7 @@ mod tests {
         validate(&service, &Seen::default()).unwrap()
     }
 
-    fn seen(replicas: i32, generation: (i64, i64), status: Value, pods: Vec<Value>) -> Seen {
+    fn seen(replicas: i32, generation: (i64, i64), status: &Value, pods: &[Value]) -> Seen {
         let mut deployment: Deployment = serde_json::from_value(json!({
             "metadata": {"name": "green-catalog", "generation": generation.0},
             "spec": {"replicas": replicas, "selector": {}, "template": {}},
@@ -199,11 +199,11 @@ mod tests {
         }))
         .unwrap();
         deployment.status.as_mut().unwrap().observed_generation = Some(generation.1);
-        let pods = pods.into_iter().map(|pod| Arc::new(serde_json::from_value(pod).unwrap())).collect();
+        let pods = pods.iter().map(|pod| Arc::new(serde_json::from_value(pod.clone()).unwrap())).collect();
         Seen { deployment: Some(Arc::new(deployment)), pods, ..Seen::default() }
     }
 
-    fn ready(of: &Validated, seen: &Seen, wrote: bool) -> (Option<bool>, Reason) {
+    fn ready(of: &Validated, seen: &Seen, wrote: bool) -> (bool, Reason) {
         let (_, findings) = derive(of, seen, None, wrote, now());
         (findings[0].holds, findings[0].reason)
     }
@@ -212,7 +212,7 @@ mod tests {
         "2026-01-01T00:01:00Z".parse().unwrap()
     }
 
-    fn pod(container: Value) -> Value {
+    fn pod(container: &Value) -> Value {
         let mut status =
             json!({"name": "service", "image": "shop:2", "imageID": "", "ready": false, "restartCount": 0});
         status.as_object_mut().unwrap().extend(container.as_object().unwrap().clone());
@@ -223,45 +223,45 @@ mod tests {
     fn ready_means_every_pod_of_this_generation_is_available() {
         let two = service(&json!({"replicas": 2}));
         let all = json!({"replicas": 2, "updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 2});
-        assert_eq!(ready(&two, &seen(2, (3, 3), all.clone(), vec![]), false), (Some(true), Reason::AllReady));
-        assert_eq!(ready(&two, &seen(2, (4, 3), all.clone(), vec![]), false), (Some(false), Reason::Reconciling));
-        assert_eq!(ready(&two, &seen(2, (3, 3), all, vec![]), true), (Some(false), Reason::Reconciling));
-        assert_eq!(ready(&two, &Seen::default(), false), (Some(false), Reason::Reconciling));
+        assert_eq!(ready(&two, &seen(2, (3, 3), &all, &[]), false), (true, Reason::AllReady));
+        assert_eq!(ready(&two, &seen(2, (4, 3), &all, &[]), false), (false, Reason::Reconciling));
+        assert_eq!(ready(&two, &seen(2, (3, 3), &all, &[]), true), (false, Reason::Reconciling));
+        assert_eq!(ready(&two, &Seen::default(), false), (false, Reason::Reconciling));
     }
 
     #[test]
     fn old_pods_that_still_serve_do_not_make_a_rollout_ready() {
         let two = service(&json!({"replicas": 2}));
         let rolling = json!({"replicas": 3, "updatedReplicas": 1, "readyReplicas": 2, "availableReplicas": 2});
-        assert_eq!(ready(&two, &seen(2, (3, 3), rolling.clone(), vec![]), false), (Some(false), Reason::RollingOut));
-        let broken = pod(json!({"state": {"waiting": {"reason": "ImagePullBackOff"}}}));
-        assert_eq!(ready(&two, &seen(2, (3, 3), rolling, vec![broken]), false), (Some(false), Reason::ImagePullFailed));
+        assert_eq!(ready(&two, &seen(2, (3, 3), &rolling, &[]), false), (false, Reason::RollingOut));
+        let broken = pod(&json!({"state": {"waiting": {"reason": "ImagePullBackOff"}}}));
+        assert_eq!(ready(&two, &seen(2, (3, 3), &rolling, &[broken]), false), (false, Reason::ImagePullFailed));
     }
 
     #[test]
     fn an_autoscaled_service_is_ready_with_its_least_number_of_pods() {
         let auto = service(&json!({"autoscaling": {"minReplicas": 1, "maxReplicas": 3}}));
         let growing = json!({"replicas": 3, "updatedReplicas": 3, "readyReplicas": 1, "availableReplicas": 1});
-        assert_eq!(ready(&auto, &seen(3, (3, 3), growing, vec![]), false), (Some(true), Reason::AllReady));
+        assert_eq!(ready(&auto, &seen(3, (3, 3), &growing, &[]), false), (true, Reason::AllReady));
         let none = json!({"replicas": 1, "updatedReplicas": 1});
-        assert_eq!(ready(&auto, &seen(1, (3, 3), none, vec![]), false), (Some(false), Reason::PodsStarting));
+        assert_eq!(ready(&auto, &seen(1, (3, 3), &none, &[]), false), (false, Reason::PodsStarting));
     }
 
     #[test]
     fn a_service_without_pods_on_purpose_is_ready() {
         let none = service(&json!({"replicas": 0}));
-        assert_eq!(ready(&none, &seen(0, (1, 1), json!({}), vec![]), false), (Some(true), Reason::AllReady));
+        assert_eq!(ready(&none, &seen(0, (1, 1), &json!({}), &[]), false), (true, Reason::AllReady));
     }
 
     #[test]
     fn what_keeps_a_service_is_told() {
         let one = service(&json!({"replicas": 1}));
         let starting = json!({"replicas": 1, "updatedReplicas": 1, "unavailableReplicas": 1});
-        let probe = pod(json!({"started": true, "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}));
-        assert_eq!(ready(&one, &seen(1, (1, 1), starting, vec![probe]), false), (Some(false), Reason::ProbeFailing));
+        let probe = pod(&json!({"started": true, "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}));
+        assert_eq!(ready(&one, &seen(1, (1, 1), &starting, &[probe]), false), (false, Reason::ProbeFailing));
         let refused =
             json!({"conditions": [{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}]});
-        let (_, findings) = derive(&one, &seen(1, (1, 1), refused, vec![]), None, false, now());
+        let (_, findings) = derive(&one, &seen(1, (1, 1), &refused, &[]), None, false, now());
         assert_eq!(findings[0].reason, Reason::PodsRefused);
         assert!(findings[0].message.contains("exceeded quota"));
     }
@@ -271,10 +271,10 @@ mod tests {
         let one = service(&json!({"replicas": 1}));
         let before = StoreServiceStatus { version: Some("1".to_owned()), ..StoreServiceStatus::default() };
         let rolling = json!({"replicas": 2, "updatedReplicas": 1, "readyReplicas": 2, "availableReplicas": 2});
-        let (status, _) = derive(&one, &seen(1, (1, 1), rolling, vec![]), Some(&before), false, now());
+        let (status, _) = derive(&one, &seen(1, (1, 1), &rolling, &[]), Some(&before), false, now());
         assert_eq!(status.version.as_deref(), Some("1"));
         let done = json!({"replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1});
-        let (status, _) = derive(&one, &seen(1, (1, 1), done, vec![]), Some(&before), false, now());
+        let (status, _) = derive(&one, &seen(1, (1, 1), &done, &[]), Some(&before), false, now());
         assert_eq!(status.version.as_deref(), Some("2"));
     }
 }

@@ -38,6 +38,5 @@ fn service_port(of: &Validated, port: Port) -> ServicePort {
         protocol: Some("TCP".to_owned()),
         node_port: of.node_port.filter(|_| port.name == PortName::Http),
         app_protocol: (port.name == PortName::Grpc).then(|| "kubernetes.io/h2c".to_owned()),
-        ..ServicePort::default()
     }
 }
