@@ -40,13 +40,22 @@ impl Dependency {
 
 /// Every package of the workspace, by name.
 pub(crate) fn of_workspace() -> Result<Vec<Package>> {
+    parse(metadata()?)
+}
+
+/// Where cargo builds.
+pub(crate) fn target_directory() -> Result<PathBuf> {
+    Ok(metadata()?.target_directory)
+}
+
+fn metadata() -> Result<Metadata> {
     let output = Command::new("cargo")
         .args(["metadata", "--format-version", "1", "--no-deps", "--locked"])
         .current_dir(workspace::root())
         .output()
         .context("cannot run cargo metadata")?;
     ensure!(output.status.success(), "cargo metadata failed:\n{}", String::from_utf8_lossy(&output.stderr));
-    parse(&output.stdout)
+    serde_json::from_slice(&output.stdout).context("cannot understand cargo metadata")
 }
 
 /// The names of all packages that building or testing anything here compiles, on any platform. The lock file says more: it
@@ -66,6 +75,7 @@ pub(crate) fn compiled() -> Result<BTreeSet<String>> {
 struct Metadata {
     packages: Vec<RawPackage>,
     workspace_root: PathBuf,
+    target_directory: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -75,8 +85,7 @@ struct RawPackage {
     dependencies: Vec<Dependency>,
 }
 
-fn parse(json: &[u8]) -> Result<Vec<Package>> {
-    let metadata: Metadata = serde_json::from_slice(json).context("cannot understand cargo metadata")?;
+fn parse(metadata: Metadata) -> Result<Vec<Package>> {
     let root = metadata.workspace_root;
     let mut packages = metadata.packages.into_iter().map(|raw| package(raw, &root)).collect::<Result<Vec<_>>>()?;
     packages.sort_by(|a, b| a.name.cmp(&b.name));
@@ -102,11 +111,11 @@ mod tests {
 
     #[test]
     fn packages_come_with_folder_and_dependencies_by_name() {
-        let json = br#"{"workspace_root": "/w", "packages": [
+        let json = br#"{"workspace_root": "/w", "target_directory": "/w/target", "packages": [
             {"name": "kit", "manifest_path": "/w/crates/kit/Cargo.toml", "dependencies": []},
             {"name": "cart", "manifest_path": "/w/services/cart/Cargo.toml",
              "dependencies": [{"name": "kit", "kind": null}, {"name": "testkit", "kind": "dev"}]}]}"#;
-        let packages = parse(json).unwrap();
+        let packages = parse(serde_json::from_slice(json).unwrap()).unwrap();
         assert_eq!(packages.iter().map(|package| package.name.as_str()).collect::<Vec<_>>(), ["cart", "kit"]);
         assert_eq!(packages[0].dir, PathBuf::from("/w/services/cart"));
         assert_eq!(packages[0].folder, "services/cart");

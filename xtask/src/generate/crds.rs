@@ -5,16 +5,12 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
-use super::{Mode, artifacts, artifacts::Files};
+use super::{Mode, artifacts, artifacts::Files, program};
 use crate::{ui::Step, workspace};
 
 /// One file per definition in `crds/`, and the same in the chart.
 pub(super) fn generate(step: &Step, mode: Mode) -> Result<Vec<PathBuf>> {
-    let printed = step
-        .command("cargo")
-        .args(["run", "--quiet", "--package", "operator", "--", "crds"])
-        .directory(&workspace::root())
-        .output()?;
+    let printed = step.command(program(step, "operator", mode)?).arg("crds").output()?;
     let files = split(&printed)?;
     let mut changed = Vec::new();
     for dir in ["crds", "charts/greencommerce/files/crds"] {

@@ -11,6 +11,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::{
+    packages,
     ui::{self, Step, Ui},
     workspace,
 };
@@ -87,6 +88,19 @@ impl Part {
             Self::Openapi => openapi::generate(step, mode),
         }
     }
+}
+
+/// Builds one of our programs; its path.
+///
+/// Where everything is checked, the whole workspace is compiled at the same time: asked for alone, a program has fewer
+/// features in its dependencies, which would then be compiled twice.
+fn program(step: &Step, name: &str, mode: Mode) -> Result<PathBuf> {
+    let selection: &[&str] = match mode {
+        Mode::Write => &["--package", name],
+        Mode::Check => &["--workspace", "--exclude", "e2e", "--bins"],
+    };
+    step.command("cargo").args(["build", "--locked"]).args(selection).directory(&workspace::root()).run()?;
+    Ok(packages::target_directory()?.join("debug").join(name))
 }
 
 fn report(mode: Mode, changed: &[PathBuf]) -> Result<()> {

@@ -5,18 +5,14 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use super::{Mode, artifacts, artifacts::Files};
+use super::{Mode, artifacts, artifacts::Files, program};
 use crate::{ui::Step, workspace};
 
 const FILE: &str = "openapi.json";
 
 /// `docs/api/openapi.json`.
 pub(super) fn generate(step: &Step, mode: Mode) -> Result<Vec<PathBuf>> {
-    let printed = step
-        .command("cargo")
-        .args(["run", "--quiet", "--package", "greencommerce", "--", "openapi"])
-        .directory(&workspace::root())
-        .output()?;
+    let printed = step.command(program(step, "greencommerce", mode)?).arg("openapi").output()?;
     let files = Files::from([(FILE.to_owned(), pretty(&printed)?.into_bytes())]);
     artifacts::place(&workspace::root().join("docs/api"), &files, |name| name == FILE, mode)
 }

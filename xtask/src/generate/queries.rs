@@ -69,12 +69,11 @@ struct Migrate {
     create_schemas: Vec<String>,
 }
 
+/// By folder, which puts what services depend on before them: each is then compiled once.
 fn schemas() -> Result<Vec<Schema>> {
-    packages::of_workspace()?
-        .into_iter()
-        .filter(|package| package.dir.join("sqlx.toml").is_file())
-        .map(schema)
-        .collect()
+    let mut packages = packages::of_workspace()?;
+    packages.sort_by(|a, b| a.folder.cmp(&b.folder));
+    packages.into_iter().filter(|package| package.dir.join("sqlx.toml").is_file()).map(schema).collect()
 }
 
 fn schema(package: Package) -> Result<Schema> {

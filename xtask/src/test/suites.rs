@@ -27,13 +27,21 @@ pub(super) fn cluster_up(step: &Step) -> Result<()> {
     step.command(program).args(["up", "--nodes", "2"]).directory(&workspace::root()).run()
 }
 
-/// The black-box tests of the cluster, one at a time: they drain nodes and roll the store under load.
+/// The black-box tests of the cluster. They see to it themselves that those that disturb others run alone.
 pub(super) fn cluster(step: &Step) -> Result<()> {
+    e2e(step).run()
+}
+
+/// The last test: removing the cluster leaves nothing behind.
+pub(super) fn cluster_down(step: &Step) -> Result<()> {
+    e2e(step).args(["--test", "zz_down"]).run()
+}
+
+fn e2e(step: &Step) -> Cmd<'_> {
     step.command("cargo")
-        .args(["test", "--locked", "--package", "e2e", "--no-fail-fast", "--", "--test-threads", "1"])
+        .args(["test", "--locked", "--package", "e2e", "--no-fail-fast"])
         .env("CARGO_TERM_COLOR", "never")
         .directory(&workspace::root())
-        .run()
 }
 
 fn cargo_test(step: &Step) -> Cmd<'_> {
