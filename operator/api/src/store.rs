@@ -40,9 +40,10 @@ pub struct StoreSpec {
     /// Image of the services.
     #[serde(default)]
     pub image: Image,
-    /// How the shop's API is reached from outside the cluster.
-    #[serde(default)]
-    pub exposure: Exposure,
+    /// How the shop's API is reached from outside the cluster; only from inside it if left out.
+    // No default in the schema: the API server would store it, and a manifest that names another way later would name two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exposure: Option<Exposure>,
     /// Where the databases live.
     #[serde(default)]
     pub database: DatabaseTarget,

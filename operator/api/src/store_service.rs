@@ -38,7 +38,7 @@ use crate::{Autoscaling, EnvVar, Exposure, ImagePullPolicy, LocalReference, Reso
 #[x_kube(
     validation = Rule::new("!(has(self.replicas) && has(self.autoscaling))")
         .message("set replicas or autoscaling, not both: the autoscaler decides the number of pods"),
-    validation = Rule::new("!has(self.exposure.nodePort) \
+    validation = Rule::new("!has(self.exposure) || !has(self.exposure.nodePort) \
         || self.ports.exists(port, port.name == 'http') && !self.ports.exists(port, port.name == 'grpc')")
         .message("exposure on a node port needs a port named http and none named grpc: gRPC stays inside the cluster"),
 )]
@@ -94,9 +94,10 @@ pub struct StoreServiceSpec {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub config_maps: Vec<ConfigMapMount>,
-    /// How the service is reached from outside the cluster.
-    #[serde(default)]
-    pub exposure: Exposure,
+    /// How the service is reached from outside the cluster; only from inside it if left out.
+    // No default in the schema, as in `StoreSpec`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exposure: Option<Exposure>,
 }
 
 /// Name of a port; it says what is spoken there.

@@ -97,7 +97,7 @@ pub(super) fn validate(store: &Store, seen: &Seen) -> Result<Validated, Validate
             pull_secrets: spec.image.pull_secrets,
         },
         version: spec.version,
-        exposure: spec.exposure,
+        exposure: spec.exposure.unwrap_or_default(),
         database: spec.database,
         kafka: data_server(kafka.image, &kafka.storage, kafka.resources, &seen.kafka.storage),
         cache: data_server(cache.image, &cache.storage, cache.resources, &seen.cache.storage),

@@ -115,7 +115,7 @@ pub(super) fn validate(service: &StoreService, seen: &Seen) -> Result<Validated,
         env: spec.env,
         database: spec.database.map(|database| secret(database.secret_ref.name, seen)).transpose()?,
         config_maps: spec.config_maps,
-        node_port: spec.exposure.node_port.map(|exposure| exposure.port),
+        node_port: spec.exposure.and_then(|exposure| exposure.node_port).map(|exposure| exposure.port),
         name,
     })
 }

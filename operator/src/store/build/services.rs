@@ -1,7 +1,7 @@
 //! The services: each a StoreService, configured to find the others.
 
 use api::{
-    ConfigMapMount, EnvVar, Exposure, LocalReference, PortName, Quantity, ResourceAmounts, Resources, ServiceDatabase,
+    ConfigMapMount, EnvVar, LocalReference, PortName, Quantity, ResourceAmounts, Resources, ServiceDatabase,
     ServiceName, ServicePort, StoreService, StoreServiceSpec,
 };
 
@@ -41,7 +41,7 @@ fn service(of: &Store, name: ServiceName, settings: &Service, image: &str) -> St
             database: has_database(name)
                 .then(|| ServiceDatabase { secret_ref: LocalReference { name: of.names.database_secret(name) } }),
             config_maps: gateway.then(|| route_files(of)).into_iter().collect(),
-            exposure: if gateway { of.exposure.clone() } else { Exposure::default() },
+            exposure: gateway.then(|| of.exposure.clone()),
         },
         status: None,
     }
