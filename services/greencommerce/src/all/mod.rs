@@ -30,9 +30,13 @@ pub(crate) struct AllArgs {
     process: ProcessArgs,
 
     /// The PostgreSQL server, without the name of a database: `postgres://user:password@host:port`. Each service gets a
-    /// database of its own on it, `greencommerce_<service>`, which is made and migrated at the start
+    /// database of its own on it, which is made and migrated at the start
     #[arg(long, env = "POSTGRES_URL", hide_env_values = true)]
     postgres_url: String,
+
+    /// What the names of the databases begin with; the service's name follows
+    #[arg(long, env = "DATABASE_PREFIX", default_value = "greencommerce_", value_parser = databases::prefix)]
+    database_prefix: String,
 
     #[command(flatten)]
     kafka: KafkaArgs,
@@ -67,7 +71,7 @@ struct Doors {
 pub(crate) async fn run(args: AllArgs) -> Result<(), BuildError> {
     let metrics = telemetry::init(&args.process.telemetry).map_err(StartError::Telemetry)?;
     for owner in Owner::ALL {
-        databases::prepare(&args.postgres_url, owner).await?;
+        databases::prepare(&args.postgres_url, &args.database_prefix, owner).await?;
     }
     topics::prepare(&args.kafka).await?;
     let gateway = Listeners { http: kit::listen(args.process.http_addr).await?, grpc: loopback().await? };
@@ -94,7 +98,10 @@ async fn build(args: &AllArgs, doors: &Doors) -> Result<[Service; 6], BuildError
         .with("kafka-bootstrap-servers", &args.kafka.kafka_bootstrap_servers)
         .with("kafka-prefix", &args.kafka.kafka_prefix)
         .with("store-currency", args.store_currency);
-    let database = |owner: Owner| common.clone().with("database-url", databases::url(&args.postgres_url, owner));
+    let database = |owner: Owner| {
+        let url = databases::url(&args.postgres_url, &databases::name(&args.database_prefix, owner));
+        common.clone().with("database-url", url)
+    };
     let grpc = |listeners: &Listeners| listeners.grpc.local_addr().map(|address| format!("http://{address}"));
     let (catalog_url, inventory_url, cart_url) = (grpc(&doors.catalog)?, grpc(&doors.inventory)?, grpc(&doors.cart)?);
     let auth = database(Owner::Auth).parse()?;

@@ -1,0 +1,6 @@
+//! The binary as others start it.
+
+#[cfg(test)]
+mod all;
+#[cfg(test)]
+mod commands;
