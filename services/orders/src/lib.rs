@@ -1,7 +1,7 @@
 //! Orders: checkout, what was ordered, and what became of it.
 //!
-//! Checkout asks the cart, the catalogue and the stock keeper before it writes ([`checkout`]); everything it does can be
-//! repeated under the same order id. Unpaid orders are cancelled when their time is up ([`expiry`]).
+//! Checkout asks the cart, the catalogue and the stock keeper before it writes (`checkout`); everything it does can be
+//! repeated under the same order id. Unpaid orders are cancelled when their time is up (`expiry`).
 
 mod calls;
 mod checkout;
