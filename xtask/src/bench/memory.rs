@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, thread,
+    fs,
+    iter::Sum,
+    ops::AddAssign,
+    thread,
     time::Duration,
 };
 
@@ -17,8 +20,33 @@ const STORE_NAMESPACE: &str = "greencommerce";
 const OPERATOR_NAMESPACE: &str = "greencommerce-system";
 pub(super) const OPERATOR: &str = "operator";
 
-/// The largest resident memory of one pod of each component over ten seconds, in KiB.
-pub(super) fn at_rest(step: &Step, kubectl: &Kubectl) -> Result<BTreeMap<String, u64>> {
+/// Memory of a process or of the processes of a pod, in KiB. The derived order is that of the resident memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Memory {
+    /// `VmRSS`: all pages that are in memory, also those shared with other processes.
+    pub(super) resident: u64,
+    /// `Pss`: a page that several processes map counts for each by its share.
+    pub(super) proportional: u64,
+}
+
+impl AddAssign for Memory {
+    fn add_assign(&mut self, other: Self) {
+        self.resident += other.resident;
+        self.proportional += other.proportional;
+    }
+}
+
+impl Sum for Memory {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |mut sum, one| {
+            sum += one;
+            sum
+        })
+    }
+}
+
+/// The largest pod of each component over ten seconds.
+pub(super) fn at_rest(step: &Step, kubectl: &Kubectl) -> Result<BTreeMap<String, Memory>> {
     let mut containers = BTreeMap::new();
     for namespace in [STORE_NAMESPACE, OPERATOR_NAMESPACE] {
         let pods = kubectl.json(step, ["get", "pods", "--namespace", namespace, "--output=json"])?;
@@ -28,9 +56,9 @@ pub(super) fn at_rest(step: &Step, kubectl: &Kubectl) -> Result<BTreeMap<String,
     let mut largest = BTreeMap::new();
     for sample in 1..=SAMPLES {
         step.say(&format!("sample {sample} of {SAMPLES}"));
-        for (component, kib) in largest_pods(&containers, &resident_memory()?) {
-            let known = largest.entry(component).or_insert(0);
-            *known = kib.max(*known);
+        for (component, memory) in largest_pods(&containers, &processes()?) {
+            let known: &mut Memory = largest.entry(component).or_default();
+            *known = memory.max(*known);
         }
         thread::sleep(PAUSE);
     }
@@ -67,42 +95,42 @@ fn containers_of(pods: &Value, namespace: &str) -> BTreeMap<String, Owner> {
 }
 
 /// The largest pod of each component.
-fn largest_pods(containers: &BTreeMap<String, Owner>, memory: &[(String, u64)]) -> BTreeMap<String, u64> {
-    let mut pods: BTreeMap<(&str, &str), u64> = BTreeMap::new();
-    for (cgroup, kib) in memory {
+fn largest_pods(containers: &BTreeMap<String, Owner>, processes: &[(String, Memory)]) -> BTreeMap<String, Memory> {
+    let mut pods: BTreeMap<(&str, &str), Memory> = BTreeMap::new();
+    for (cgroup, memory) in processes {
         let owner = containers.iter().find(|(id, _)| cgroup.contains(id.as_str())).map(|(_, owner)| owner);
         if let Some(Owner { pod, component }) = owner {
-            *pods.entry((component, pod)).or_default() += kib;
+            *pods.entry((component, pod)).or_default() += *memory;
         }
     }
     let mut largest = BTreeMap::new();
-    for ((component, _), kib) in pods {
-        let known = largest.entry(component.to_owned()).or_insert(0);
-        *known = kib.max(*known);
+    for ((component, _), memory) in pods {
+        let known: &mut Memory = largest.entry(component.to_owned()).or_default();
+        *known = memory.max(*known);
     }
     largest
 }
 
-/// The control groups and the resident memory, in KiB, of every process on the machine.
-fn resident_memory() -> Result<Vec<(String, u64)>> {
+/// The control groups and the memory of every process on the machine.
+fn processes() -> Result<Vec<(String, Memory)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").context("cannot read /proc")? {
         let dir = entry?.path();
+        let read = |name: &str| fs::read_to_string(dir.join(name)).ok();
         // A process may end while it is looked at.
-        let (Ok(cgroup), Ok(status)) = (fs::read_to_string(dir.join("cgroup")), fs::read_to_string(dir.join("status")))
-        else {
+        let (Some(cgroup), Some(status), Some(maps)) = (read("cgroup"), read("status"), read("smaps_rollup")) else {
             continue;
         };
-        if let Some(kib) = vm_rss(&status) {
-            found.push((cgroup, kib));
+        if let (Some(resident), Some(proportional)) = (field(&status, "VmRSS:"), field(&maps, "Pss:")) {
+            found.push((cgroup, Memory { resident, proportional }));
         }
     }
     Ok(found)
 }
 
-/// `VmRSS` of `/proc/<pid>/status` (proc(5)), in KiB; a kernel thread has none.
-fn vm_rss(status: &str) -> Option<u64> {
-    status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.trim().parse().ok())
+/// A field of `/proc/<pid>/status` or `/proc/<pid>/smaps_rollup` (proc(5)), in KiB; a kernel thread has none.
+fn field(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB")?.trim().parse().ok())
 }
 
 #[cfg(test)]
@@ -112,9 +140,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn resident_memory_is_read_from_the_status_of_a_process() {
-        assert_eq!(vm_rss("Name:\tx\nVmRSS:\t    9876 kB\nRssAnon:\t 1 kB\n"), Some(9876));
-        assert_eq!(vm_rss("Name:\tkthreadd\n"), None);
+    fn memory_is_read_from_what_the_kernel_says_of_a_process() {
+        assert_eq!(field("Name:\tx\nVmRSS:\t    9876 kB\nRssAnon:\t 1 kB\n", "VmRSS:"), Some(9876));
+        assert_eq!(field("Rss:  3 kB\nPss:                 120 kB\nPss_Anon: 7 kB\n", "Pss:"), Some(120));
+        assert_eq!(field("Name:\tkthreadd\n", "VmRSS:"), None);
     }
 
     #[test]
@@ -130,8 +159,10 @@ mod tests {
         let containers = containers_of(&pods, STORE_NAMESPACE);
         assert_eq!(containers.len(), 2);
         let memory = [("0::/pod1/aaa", 10), ("0::/pod1/aaa", 5), ("0::/pod2/bbb", 12), ("0::/system", 99)];
-        let memory = memory.map(|(cgroup, kib)| (cgroup.to_owned(), kib));
-        assert_eq!(largest_pods(&containers, &memory), BTreeMap::from([("cart".to_owned(), 15)]));
+        let of = |kib| Memory { resident: kib, proportional: kib / 2 };
+        let memory = memory.map(|(cgroup, kib)| (cgroup.to_owned(), of(kib)));
+        let largest = Memory { resident: 15, proportional: 7 };
+        assert_eq!(largest_pods(&containers, &memory), BTreeMap::from([("cart".to_owned(), largest)]));
     }
 
     #[test]
