@@ -10,6 +10,8 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _, StreamConsumer},
+    error::{KafkaResult, RDKafkaErrorCode},
+    message::BorrowedMessage,
     producer::{FutureProducer, FutureRecord},
 };
 use tokio::sync::OnceCell;
@@ -130,8 +132,19 @@ impl Subscription {
     ///
     /// When none comes within [`DEADLINE`].
     pub async fn next_raw(&self) -> Vec<u8> {
-        let message = tokio::time::timeout(DEADLINE, self.consumer.recv()).await.expect("an event comes in time");
+        let message = tokio::time::timeout(DEADLINE, self.receive()).await.expect("an event comes in time");
         message.expect("Kafka can be read").payload().unwrap_or_default().to_vec()
+    }
+
+    /// The next message. A topic that was made a moment ago may not be known to every part of the broker yet.
+    async fn receive(&self) -> KafkaResult<BorrowedMessage<'_>> {
+        loop {
+            let message = self.consumer.recv().await;
+            let unknown = Some(RDKafkaErrorCode::UnknownTopicOrPartition);
+            if message.as_ref().err().is_none_or(|error| error.rdkafka_error_code() != unknown) {
+                return message;
+            }
+        }
     }
 }
 
