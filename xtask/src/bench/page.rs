@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path, time::Duration
 
 use anyhow::{Context as _, Result};
 
-use super::{first_order::Timing, machine::tenths, memory::OPERATOR};
+use super::{
+    first_order::Timing,
+    machine::tenths,
+    memory::{Memory, OPERATOR},
+};
 
 const BEGIN: &str = "<!-- footprint: written by `cargo xtask bench footprint` -->";
 const END: &str = "<!-- /footprint -->";
@@ -16,8 +20,8 @@ pub(super) struct Figures {
     pub(super) machine: String,
     /// Bytes by repository.
     pub(super) images: BTreeMap<String, u64>,
-    /// KiB by component.
-    pub(super) memory: BTreeMap<String, u64>,
+    /// By component.
+    pub(super) memory: BTreeMap<String, Memory>,
     pub(super) timing: Timing,
 }
 
@@ -26,17 +30,19 @@ pub(super) fn render(figures: &Figures) -> String {
     let Figures { machine, images, memory, timing } = figures;
     let mut text = format!("Machine: {machine}.\n\n### Memory at rest\n\n");
     text.push_str(
-        "Resident memory (`VmRSS`) of all processes of a pod, read from `/proc` by the pod's control group: the largest of \
-         ten samples in ten seconds, and the largest pod where a component has several. No requests but the probes.\n\n\
-         | pod | MiB |\n|---|---:|\n",
+        "All processes of a pod, found by the pod's control group: the largest of ten samples in ten seconds, and the largest \
+         pod where a component has several. No requests but the probes. Resident is `VmRSS` of `/proc/<pid>/status`: it counts \
+         the program's own pages in full for each pod, though all services run one binary whose pages are in memory once. \
+         Proportional is `Pss` of `/proc/<pid>/smaps_rollup`: a shared page counts by its share.\n\n\
+         | pod | resident, MiB | proportional, MiB |\n|---|---:|---:|\n",
     );
     for name in SERVICES.into_iter().chain([OPERATOR]) {
-        row(&mut text, name, &kib(memory.get(name).copied()));
+        memory_row(&mut text, name, memory.get(name).copied());
     }
-    let sum: Option<u64> = SERVICES.iter().map(|name| memory.get(*name)).sum();
-    row(&mut text, "**the six services together**", &kib(sum));
+    let sum: Option<Memory> = SERVICES.iter().map(|name| memory.get(*name).copied()).sum();
+    memory_row(&mut text, "**the six services together**", sum);
     for (name, size) in memory.iter().filter(|(name, _)| !SERVICES.contains(&name.as_str()) && *name != OPERATOR) {
-        row(&mut text, &format!("{name} (not ours)"), &kib(Some(*size)));
+        memory_row(&mut text, &format!("{name} (not ours)"), Some(*size));
     }
     text.push_str(
         "\n### Images\n\nAs the container runtime of the nodes counts them.\n\n| image | MiB |\n|---|---:|\n",
@@ -82,8 +88,10 @@ fn row(table: &mut String, name: &str, value: &str) {
     let _ = writeln!(table, "| {name} | {value} |");
 }
 
-fn kib(amount: Option<u64>) -> String {
-    amount.map_or_else(|| "not running".to_owned(), |amount| tenths(amount, 1024))
+fn memory_row(table: &mut String, name: &str, memory: Option<Memory>) {
+    let mib = |kib| tenths(kib, 1024);
+    let cells = memory.map(|memory| format!("{} | {}", mib(memory.resident), mib(memory.proportional)));
+    row(table, name, cells.as_deref().unwrap_or("not running | not running"));
 }
 
 fn seconds(time: Duration) -> String {
@@ -95,11 +103,12 @@ mod tests {
     use super::*;
 
     fn figures() -> Figures {
-        let memory = SERVICES.iter().map(|name| ((*name).to_owned(), 10 * 1024));
+        let mib = |mib: u64| Memory { resident: mib * 1024, proportional: mib * 512 };
+        let memory = SERVICES.iter().map(|name| ((*name).to_owned(), mib(10)));
         Figures {
             machine: "2 cores".to_owned(),
             images: BTreeMap::from([("greencommerce/services".to_owned(), 50 * MIB)]),
-            memory: memory.chain([("postgres".to_owned(), 2048), (OPERATOR.to_owned(), 1024)]).collect(),
+            memory: memory.chain([("postgres".to_owned(), mib(2)), (OPERATOR.to_owned(), mib(1))]).collect(),
             timing: Timing { ready: Duration::from_millis(31_200), first_order: Duration::from_secs(33) },
         }
     }
@@ -108,9 +117,9 @@ mod tests {
     fn the_services_are_summed_without_operator_and_data() {
         let text = render(&figures());
         for expected in [
-            "| **the six services together** | 60.0 |",
-            "| operator | 1.0 |",
-            "| postgres (not ours) | 2.0 |",
+            "| **the six services together** | 60.0 | 30.0 |",
+            "| operator | 1.0 | 0.5 |",
+            "| postgres (not ours) | 2.0 | 1.0 |",
             "| `greencommerce/services` | 50.0 |",
             "| `Ready` | 31.2 |",
         ] {
@@ -122,7 +131,7 @@ mod tests {
     fn a_service_that_does_not_run_makes_no_sum() {
         let mut figures = figures();
         figures.memory.remove("cart");
-        assert!(render(&figures).contains("| **the six services together** | not running |"));
+        assert!(render(&figures).contains("| **the six services together** | not running | not running |"));
     }
 
     #[test]
