@@ -57,6 +57,11 @@ pub fn ensure_packages(packages: &[&str]) -> Result<Vec<String>, PackagesError> 
     Ok(missing)
 }
 
+/// Makes sure that `program` can be run: where the search path lacks it, the package that has it is installed.
+pub fn ensure_program(program: &str, package: &str) -> Result<(), PackagesError> {
+    if is_on_path(program) { Ok(()) } else { ensure_packages(&[package]).map(drop) }
+}
+
 /// Those of `packages` that are not installed, in the order given.
 pub fn missing_packages(packages: &[&str]) -> Result<Vec<String>, PackagesError> {
     let output = Command::new("dpkg-query")
@@ -69,6 +74,11 @@ pub fn missing_packages(packages: &[&str]) -> Result<Vec<String>, PackagesError>
             source,
         })?;
     Ok(not_listed(packages, &String::from_utf8_lossy(&output.stdout)))
+}
+
+fn is_on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }
 
 fn not_listed(packages: &[&str], listing: &str) -> Vec<String> {
@@ -158,6 +168,11 @@ mod tests {
     fn the_error_for_an_ordinary_user_names_the_command() {
         let error = PackagesError::NotRoot { missing: vec!["redis-server".to_owned(), "jq".to_owned()] };
         assert!(error.to_string().ends_with("apt-get update && apt-get install --yes redis-server jq"));
+    }
+
+    #[test]
+    fn a_program_on_the_search_path_needs_no_package() {
+        assert!(ensure_program("sh", "no-such-package-exists").is_ok());
     }
 
     #[test]

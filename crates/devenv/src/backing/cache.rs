@@ -9,7 +9,7 @@ use crate::{debian, process};
 pub(super) const DATABASES: u32 = 1024;
 
 pub(super) fn start(home: &Home, first_port: u16) -> Result<State, BackingError> {
-    debian::ensure_packages(&["redis-server"])
+    debian::ensure_program("redis-server", "redis-server")
         .map_err(|source| BackingError::Packages { part: Part::Redis, source })?;
     let port = free_port(Part::Redis, first_port)?;
     let mut command = Command::new("redis-server");

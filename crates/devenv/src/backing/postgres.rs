@@ -95,7 +95,7 @@ impl Postgres {
 
 pub(super) fn start(home: &Home, first_port: u16) -> Result<State, BackingError> {
     if !program("postgres").is_absolute() {
-        debian::ensure_packages(&[PACKAGE])
+        debian::ensure_program("initdb", PACKAGE)
             .map_err(|source| BackingError::Packages { part: Part::Postgres, source })?;
     }
     let account = Account::find()?;
