@@ -69,7 +69,8 @@ pub struct Resources {
     pub limits: Option<ResourceAmounts>,
 }
 
-/// Amounts of CPU and memory. An amount that is left out keeps the operator's default.
+/// Amounts of CPU and memory. An amount that is left out keeps the operator's default, unless that would contradict
+/// the amounts that are given.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResourceAmounts {
     /// CPU time, for example `250m` for a quarter of a core.

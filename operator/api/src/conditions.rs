@@ -172,3 +172,22 @@ reasons! {
     /// The topic has another replication factor than the spec asks for.
     ReplicasDiffer,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_found_by_its_name() {
+        for reason in Reason::ALL {
+            assert_eq!(Reason::parse(reason.as_str()), Some(*reason));
+        }
+        assert_eq!(Reason::parse("Whatever"), None);
+    }
+
+    #[test]
+    fn what_passes_by_itself_is_no_failure() {
+        assert!(!Reason::PodsStarting.is_failure());
+        assert!(Reason::ImagePullFailed.is_failure());
+    }
+}

@@ -31,3 +31,96 @@ fn drop_nullable(value: &mut Value) {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Calls `look` with every property of a schema and its path.
+    fn walk(path: &str, schema: &Value, look: &mut impl FnMut(&str, &Value)) {
+        if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
+            for (name, property) in properties {
+                let path = format!("{path}.{name}");
+                look(&path, property);
+                walk(&path, property, look);
+            }
+        }
+        if let Some(items) = schema.get("items") {
+            walk(&format!("{path}[]"), items, look);
+        }
+    }
+
+    fn offenders(offends: impl Fn(&str, &Value) -> bool) -> Vec<String> {
+        let mut found = Vec::new();
+        for crd in crds() {
+            let crd = serde_json::to_value(crd).unwrap();
+            let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+            walk(crd["spec"]["names"]["kind"].as_str().unwrap(), schema, &mut |path, property| {
+                if offends(path, property) {
+                    found.push(path.to_owned());
+                }
+            });
+        }
+        found
+    }
+
+    #[test]
+    fn every_field_is_explained() {
+        assert_eq!(offenders(|_, property| property.get("description").is_none()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn no_field_is_a_float_or_may_be_null() {
+        let bad = |_: &str, property: &Value| property["type"] == "number" || property.get("nullable").is_some();
+        assert_eq!(offenders(bad), Vec::<String>::new());
+    }
+
+    #[test]
+    fn lists_of_objects_are_merged_by_a_key() {
+        let bad = |_: &str, property: &Value| {
+            property["items"]["type"] == "object" && property["x-kubernetes-list-type"] != "map"
+        };
+        assert_eq!(offenders(bad), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_users_write_is_bounded() {
+        let bad = |path: &str, property: &Value| {
+            let bounded = match property["type"].as_str() {
+                Some("string") => property.get("maxLength").is_some() || property.get("enum").is_some(),
+                Some("array") => property.get("maxItems").is_some(),
+                Some("integer") => property.get("maximum").is_some(),
+                _ => true,
+            };
+            path.contains(".spec.") && !bounded
+        };
+        assert_eq!(offenders(bad), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_rule_says_what_to_do() {
+        fn rules(schema: &Value) -> Vec<Value> {
+            match schema {
+                Value::Object(map) => {
+                    let own = map.get("x-kubernetes-validations").and_then(Value::as_array).cloned();
+                    own.into_iter().flatten().chain(map.values().flat_map(rules)).collect()
+                }
+                Value::Array(list) => list.iter().flat_map(rules).collect(),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+            }
+        }
+        let all: Vec<Value> = crds().iter().flat_map(|crd| rules(&serde_json::to_value(crd).unwrap())).collect();
+        assert!(all.len() > 30, "{}", all.len());
+        assert!(all.iter().all(|rule| rule["message"].as_str().is_some_and(|message| message.len() > 15)), "{all:?}");
+    }
+
+    #[test]
+    fn every_kind_can_be_listed_with_the_others() {
+        for crd in crds() {
+            assert_eq!(crd.spec.names.categories, Some(vec!["greencommerce".to_owned()]));
+            assert_eq!(crd.spec.names.short_names.map(|names| names.len()), Some(1));
+            assert_eq!(crd.spec.group, crate::GROUP);
+            assert_eq!(crd.spec.versions[0].name, crate::VERSION);
+        }
+    }
+}

@@ -28,11 +28,12 @@ pub(super) fn derive(
     let deployment = seen.deployment.as_deref();
     let counts = Counts::of(deployment);
     let verdict = verdict(of, seen, counts, wrote, now);
-    let rolled_out = matches!(verdict, Verdict::Ready) || (verdict.is_current() && counts.updated == counts.exist);
+    let all_updated = verdict.is_current() && counts.updated == counts.exist && counts.exist > 0;
+    let rolled_out = verdict == Verdict::Ready || all_updated;
     let status = StoreServiceStatus {
         version: match (rolled_out, before) {
-            (true, _) if counts.exist > 0 => Some(image_tag(&of.image).to_owned()),
-            (_, before) => before.and_then(|before| before.version.clone()),
+            (true, _) => Some(image_tag(&of.image).to_owned()),
+            (false, before) => before.and_then(|before| before.version.clone()),
         },
         replicas: counts.exist,
         ready_replicas: counts.ready,
@@ -251,6 +252,13 @@ mod tests {
     fn a_service_without_pods_on_purpose_is_ready() {
         let none = service(&json!({"replicas": 0}));
         assert_eq!(ready(&none, &seen(0, (1, 1), &json!({}), &[]), false), (true, Reason::AllReady));
+    }
+
+    #[test]
+    fn without_pods_the_version_is_the_one_that_would_run() {
+        let none = service(&json!({"replicas": 0}));
+        let (status, _) = derive(&none, &seen(0, (1, 1), &json!({}), &[]), None, false, now());
+        assert_eq!(status.version.as_deref(), Some("2"));
     }
 
     #[test]

@@ -24,6 +24,11 @@ const PART: &str = "kafka";
 const PORT: i32 = 9092;
 const CONTROLLER_PORT: i32 = 9093;
 
+/// Where the volume is.
+const DATA: &str = "/var/lib/kafka/data";
+/// Where the configuration is.
+const CONFIG: &str = "/etc/kafka";
+
 /// User and group of the official image.
 const USER: i64 = 1000;
 
@@ -91,7 +96,7 @@ fn properties(of: &Validated) -> String {
          advertised.listeners=PLAINTEXT://{}\n\
          listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
          inter.broker.listener.name=PLAINTEXT\n\
-         log.dirs=/var/lib/kafka/data/logs\n\
+         log.dirs={DATA}/logs\n\
          auto.create.topics.enable=false\n\
          num.partitions={PARTITIONS}\n\
          default.replication.factor=1\n\
@@ -109,11 +114,14 @@ fn properties(of: &Validated) -> String {
     )
 }
 
-/// Formats an empty volume, leaves another as it is, and becomes the broker.
+/// Formats an empty volume, leaves another as it is, and becomes the broker. Formatting is over before a second
+/// compiler would pay.
 fn command(of: &Validated) -> String {
     format!(
-        "/opt/kafka/bin/kafka-storage.sh format --ignore-formatted -t {} -c /etc/kafka/server.properties && \
-         exec /opt/kafka/bin/kafka-server-start.sh /etc/kafka/server.properties",
+        "{{ test -f {DATA}/logs/meta.properties || \
+         KAFKA_JVM_PERFORMANCE_OPTS='-XX:+UseSerialGC -XX:TieredStopAtLevel=1' \
+         /opt/kafka/bin/kafka-storage.sh format --ignore-formatted -t {} -c {CONFIG}/server.properties; }} && \
+         exec /opt/kafka/bin/kafka-server-start.sh {CONFIG}/server.properties",
         cluster_id(of),
     )
 }
@@ -154,7 +162,12 @@ fn container(of: &Validated) -> Container {
         image: Some(of.kafka.image.clone()),
         command: Some(vec!["/bin/bash".to_owned(), "-c".to_owned()]),
         args: Some(vec![command(of)]),
-        env: Some(vec![variable("KAFKA_HEAP_OPTS", "-Xms128m -Xmx256m"), variable("LOG_DIR", "/tmp/logs")]),
+        env: Some(vec![
+            variable("KAFKA_HEAP_OPTS", "-Xms128m -Xmx256m"),
+            // A heap this small is collected fastest, and with the fewest threads, by the plainest collector.
+            variable("KAFKA_JVM_PERFORMANCE_OPTS", "-XX:+UseSerialGC"),
+            variable("LOG_DIR", "/tmp/logs"),
+        ]),
         ports: Some(vec![ContainerPort {
             name: Some(PART.to_owned()),
             container_port: PORT,
@@ -166,11 +179,7 @@ fn container(of: &Validated) -> Container {
         readiness_probe: Some(accepts_connections(5, 3)),
         liveness_probe: Some(accepts_connections(20, 6)),
         security_context: Some(restricted_container()),
-        volume_mounts: Some(vec![
-            mount("data", "/var/lib/kafka/data"),
-            mount_read_only("config", "/etc/kafka"),
-            mount("tmp", "/tmp"),
-        ]),
+        volume_mounts: Some(vec![mount("data", DATA), mount_read_only("config", CONFIG), mount("tmp", "/tmp")]),
         ..Container::default()
     }
 }
