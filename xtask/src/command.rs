@@ -142,7 +142,8 @@ impl Finished {
             return Ok(self.stdout);
         }
         let mut output = read_from(&self.log, self.begin);
-        if !self.stdout.is_empty() {
+        // What a program computes is long and seldom says why it failed.
+        if output.trim().is_empty() {
             output.push_str(&self.stdout);
         }
         Err(CommandFailed {

@@ -26,7 +26,7 @@ use crate::{
 /// Options of `cargo xtask down`.
 #[derive(Args)]
 pub(crate) struct DownOptions {
-    /// Which cluster to stop. Default: `kind` where a Docker engine answers, else `host`.
+    /// Which cluster to stop. Default: the one that is there.
     #[arg(long, value_enum)]
     provider: Option<ProviderName>,
     /// Only check that nothing of a cluster is left on the machine; stop nothing.
@@ -94,11 +94,14 @@ pub(crate) trait Provider {
     fn leftovers(&self, step: &Step) -> Result<Vec<String>>;
 }
 
-/// The provider asked for, else `kind` where a Docker engine answers, else `host`.
+/// The provider asked for, else the one whose cluster is on this machine, else `kind` where a Docker engine answers, else `host`.
 pub(crate) fn choose(name: Option<ProviderName>) -> Box<dyn Provider> {
-    let name = name.unwrap_or_else(|| if kind::docker_answers() { ProviderName::Kind } else { ProviderName::Host });
+    let host = Host::new();
+    let name = name.unwrap_or_else(|| {
+        if !host.exists() && kind::docker_answers() { ProviderName::Kind } else { ProviderName::Host }
+    });
     match name {
-        ProviderName::Host => Box::new(Host::new()),
+        ProviderName::Host => Box::new(host),
         ProviderName::Kind => Box::new(Kind),
     }
 }

@@ -125,7 +125,6 @@ impl Recipe {
             sources.push(self.compile(step, program)?);
         }
         if self.description.kafka {
-            step.say("Apache Kafka");
             let distribution = devenv::kafka::distribution()?;
             let key = distribution.file_name().unwrap_or_default().to_string_lossy().into_owned();
             sources.push(Source { name: "libs".to_owned(), path: distribution.join("libs"), key });

@@ -24,7 +24,7 @@ pub(crate) struct Options {
     /// How many nodes. Default: those that exist, else one.
     #[arg(long)]
     nodes: Option<u32>,
-    /// How the cluster is made. Default: `kind` where a Docker engine answers, else `host`.
+    /// How the cluster is made. Default: as the one that is there, else `kind` where a Docker engine answers, else `host`.
     #[arg(long, value_enum)]
     provider: Option<ProviderName>,
     /// Stop at a bare cluster with DNS, metrics, storage and the images of PostgreSQL, Kafka and the cache: no chart, no

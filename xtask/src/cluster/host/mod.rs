@@ -68,6 +68,11 @@ impl Host {
         Self { layout: Layout::of_this_machine() }
     }
 
+    /// Whether a cluster of this kind is on the machine, running or not.
+    pub(crate) fn exists(&self) -> bool {
+        self.layout.state.exists() || self.layout.run.exists()
+    }
+
     fn existing_nodes(&self) -> u32 {
         (0..MAX_NODES)
             .filter(|index| Node::new(&self.layout, *index).dir().exists())
