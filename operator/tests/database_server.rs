@@ -1,5 +1,7 @@
 //! The statements of the StoreDatabase controller against a real PostgreSQL server.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
 use devenv::{
@@ -80,7 +82,7 @@ fn shared() -> Tenancy {
 }
 
 fn code(error: &sqlx::Error) -> String {
-    error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned()
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default().into_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]

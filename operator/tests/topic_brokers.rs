@@ -1,5 +1,7 @@
 //! The requests of the StoreTopic controller against a real Kafka broker.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use std::{
     collections::BTreeMap,
     sync::OnceLock,

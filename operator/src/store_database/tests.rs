@@ -186,10 +186,8 @@ fn a_server_that_does_not_start_says_why() {
 }
 
 fn outcome(validated: &Validated, conflict: bool) -> Outcome {
-    let result = |name: &Identifier| match conflict && name.as_str() == "auth" {
-        true => Err(Conflict::Role(name.clone())),
-        false => Ok(()),
-    };
+    let taken = |name: &Identifier| conflict && name.as_str() == "auth";
+    let result = |name: &Identifier| if taken(name) { Err(Conflict::Role(name.clone())) } else { Ok(()) };
     validated.logins.iter().map(|login| (login.name.clone(), result(&login.name))).collect()
 }
 
