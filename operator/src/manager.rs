@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, anyhow};
-use kube::Client;
+use axum::http::{HeaderValue, header::USER_AGENT};
+use kube::{Client, Config};
 use tokio::{
     signal::unix::{SignalKind, signal},
     task::JoinSet,
@@ -61,9 +62,7 @@ async fn start(
     stop: &CancellationToken,
 ) -> anyhow::Result<JoinSet<(&'static str, anyhow::Result<()>)>> {
     let figures = install_metrics().context("cannot start recording metrics")?;
-    let client = Client::try_default()
-        .await
-        .context("cannot find the API server: neither a kubeconfig nor a service account works")?;
+    let client = client().await?;
     let (cache, watches) = Cache::filled_by(client.clone(), settings.namespace);
     let context = Context::new(client, cache.clone());
     let (queues, Receivers { stores, services, databases, topics }) = Queues::new();
@@ -91,6 +90,16 @@ async fn start(
     controller!("the StoreDatabase controller", StoreDatabaseReconciler, databases);
     controller!("the StoreTopic controller", StoreTopicReconciler, topics);
     Ok(parts)
+}
+
+/// A client that the API server's audit log can tell from others.
+async fn client() -> anyhow::Result<Client> {
+    let mut config = Config::infer()
+        .await
+        .context("cannot find the API server: there is neither a kubeconfig nor a service account")?;
+    let agent = HeaderValue::from_static(concat!("greencommerce-operator/", env!("CARGO_PKG_VERSION")));
+    config.headers.push((USER_AGENT, agent));
+    Client::try_from(config).context("cannot set up the connection to the API server")
 }
 
 fn why(ended: Option<Result<(&'static str, anyhow::Result<()>), tokio::task::JoinError>>) -> anyhow::Error {
