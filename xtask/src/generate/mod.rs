@@ -92,12 +92,12 @@ impl Part {
 
 /// Builds one of our programs; its path.
 ///
-/// Where everything is checked, the whole workspace is compiled at the same time: asked for alone, a program has fewer
-/// features in its dependencies, which would then be compiled twice.
+/// Where everything is checked, the whole workspace and its tests are compiled at the same time: asked for alone, a program
+/// has fewer features in its dependencies, which would then be compiled twice.
 fn program(step: &Step, name: &str, mode: Mode) -> Result<PathBuf> {
     let selection: &[&str] = match mode {
         Mode::Write => &["--package", name],
-        Mode::Check => &["--workspace", "--exclude", "e2e", "--bins"],
+        Mode::Check => &["--workspace", "--exclude", "e2e", "--bins", "--tests"],
     };
     step.command("cargo").args(["build", "--locked"]).args(selection).directory(&workspace::root()).run()?;
     Ok(packages::target_directory()?.join("debug").join(name))
