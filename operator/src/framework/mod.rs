@@ -1,6 +1,6 @@
 //! What every controller shares: the cache, comparing and writing, statuses, finalizers, back-off, the run loop.
 //!
-//! A controller implements [`Reconciler`]; [`run`] keeps it going. Reads come from the [`Cache`], which the API
+//! A controller implements [`Reconciler`]; [`run()`] keeps it going. Reads come from the [`Cache`], which the API
 //! server's watches keep current, so a reconciliation that finds everything in place makes no call at all.
 
 mod apply;
