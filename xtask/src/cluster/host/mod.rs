@@ -40,15 +40,17 @@ use crate::{
 const READY_DEADLINE: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(200);
 
-/// Debian packages that `cluster/` and the image builds need.
-const PACKAGES: [&str; 11] = [
+/// Debian packages that `cluster/` and the image builds need, and two that the tour of the README uses.
+const PACKAGES: [&str; 13] = [
     "buildah",
     "conntrack",
     "containerd",
     "containernetworking-plugins",
+    "curl",
     "gcc",
     "iproute2",
     "iptables",
+    "jq",
     "kmod",
     "libc6-dev",
     "mmdebstrap",
