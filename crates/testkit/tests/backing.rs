@@ -21,7 +21,7 @@ fn migrator(sql: &'static str) -> &'static Migrator {
 
 async fn tables(database: &TestDatabase) -> Vec<String> {
     let sql = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' AND tablename LIKE 'thing%'";
-    let rows = sqlx::raw_sql(sql).fetch_all(database.pool()).await.unwrap();
+    let rows = sqlx::raw_sql(sql).fetch_all(database.pool()).await.expect("the catalogue can be read");
     rows.iter().map(|row| row.get(0)).collect()
 }
 
@@ -67,7 +67,7 @@ async fn a_database_goes_when_its_test_has_passed() {
 async fn drop_template(service: &str) {
     let any = TestDatabase::new("none", migrator("SELECT 1")).await;
     let sql = format!("DROP DATABASE IF EXISTS template_{service} WITH (FORCE)");
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(any.pool()).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(any.pool()).await.expect("the template goes");
 }
 
 #[tokio::test]
