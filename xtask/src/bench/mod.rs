@@ -41,13 +41,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 fn footprint() -> Result<()> {
     let ui = Ui::new(&workspace::root().join("target/bench"))?;
+    let machine = machine::describe()?;
     let environment = environment::read()?;
     let value = |name: &str| environment.get(name).with_context(|| format!("target/cluster/env has no {name}"));
     let kubectl = Kubectl::new(&Path::new(value("CLUSTER_BIN")?).join("kubectl"), Path::new(value("KUBECONFIG")?));
     let images = ui.step("Image sizes", |step| images::sizes(step, &kubectl))?;
     let memory = ui.step("Memory at rest", |step| memory::at_rest(step, &kubectl))?;
     let timing = ui.step("First order", |step| first_order::measure(step, &kubectl))?;
-    let figures = page::Figures { machine: machine::describe()?, images, memory, timing };
+    let figures = page::Figures { machine, images, memory, timing };
     let text = page::render(&figures);
     page::write(&workspace::root().join("docs/benchmarks.md"), &text)?;
     ui::line(&text);
