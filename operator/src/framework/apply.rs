@@ -221,10 +221,14 @@ fn controller(meta: &ObjectMeta) -> Option<&OwnerReference> {
 #[cfg(test)]
 mod tests {
     use k8s_openapi::api::core::v1::ConfigMap;
-    use kube::api::ObjectMeta;
+    use kube::runtime::watcher::Event;
 
     use super::*;
-    use crate::framework::{labels, standard_labels};
+    use crate::framework::{
+        chain, labels,
+        scenario::{Call, Scenario},
+        standard_labels,
+    };
 
     fn config_map(labels: std::collections::BTreeMap<String, String>, owner: Option<&str>) -> ConfigMap {
         ConfigMap {
@@ -267,5 +271,104 @@ mod tests {
         let both = || config_map(labels([("a", "1"), ("b", "2")]), None);
         assert_eq!(hash(both()), hash(both()));
         assert_ne!(hash(both()), hash(config_map(labels([("a", "1")]), None)));
+    }
+
+    const PATH: &str = "/api/v1/namespaces/shop/configmaps/routes";
+
+    fn apply_line() -> String {
+        format!("PATCH {PATH}?&force=true&fieldManager=greencommerce-operator")
+    }
+
+    fn routes(data: &str) -> ConfigMap {
+        let mut map = config_map(standard_labels("green", "gateway", "routes"), Some("1"));
+        map.metadata.namespace = Some("shop".to_owned());
+        map.data = Some(labels([("routes.yaml", data)]));
+        map
+    }
+
+    fn metadata() -> Value {
+        serde_json::json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": {"name": "routes"}})
+    }
+
+    fn gone() -> Value {
+        serde_json::json!({"apiVersion": "v1", "kind": "Status", "status": "Success"})
+    }
+
+    /// As the API server would hold it: with the stamp, and with what others added.
+    fn live(data: &str) -> ConfigMap {
+        let mut live: ConfigMap = serde_json::from_value(Wanted::of(routes(data)).body).unwrap();
+        live.annotations_mut().insert("example.com/owner".to_owned(), "platform".to_owned());
+        live
+    }
+
+    async fn apply_over(live: Option<ConfigMap>, calls: Vec<Call>) -> (Result<bool, ApplyError>, Vec<Value>) {
+        let (scenario, context, mut writers) = Scenario::of(calls);
+        if let Some(live) = live {
+            writers.config_maps.apply_watcher_event(&Event::Apply(live));
+        }
+        let result = apply(&context, routes("a")).await;
+        (result, scenario.finish())
+    }
+
+    #[tokio::test]
+    async fn what_is_there_already_costs_no_call() {
+        let (wrote, _) = apply_over(Some(live("a")), vec![]).await;
+        assert!(!wrote.unwrap());
+    }
+
+    #[tokio::test]
+    async fn what_differs_is_applied_with_one_call() {
+        let (wrote, bodies) = apply_over(Some(live("b")), vec![Call::ok(apply_line(), metadata())]).await;
+        assert!(wrote.unwrap());
+        assert_eq!(bodies[0]["data"]["routes.yaml"], "a");
+    }
+
+    #[tokio::test]
+    async fn what_no_watch_has_seen_is_asked_for_before_it_is_made() {
+        let absent = Call::refused(format!("GET {PATH}"), 404, "not found");
+        let (wrote, _) = apply_over(None, vec![absent, Call::ok(apply_line(), metadata())]).await;
+        assert!(wrote.unwrap());
+    }
+
+    #[tokio::test]
+    async fn what_somebody_else_made_is_not_touched() {
+        let (result, _) = apply_over(None, vec![Call::ok(format!("GET {PATH}"), metadata())]).await;
+        assert_eq!(result.unwrap_err().reason(), Reason::NameTaken);
+    }
+
+    #[tokio::test]
+    async fn what_is_being_deleted_is_left_to_go() {
+        let mut leaving = live("b");
+        leaving.metadata.deletion_timestamp = Some(serde_json::from_value("2026-01-01T00:00:00Z".into()).unwrap());
+        let (wrote, _) = apply_over(Some(leaving), vec![]).await;
+        assert!(!wrote.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_list_that_somebody_made_contradictory_is_replaced() {
+        let refused = Call::refused(apply_line(), 422, "duplicate name");
+        let replace = Call::ok(format!("PATCH {PATH}?&fieldManager=greencommerce-operator"), metadata());
+        let (wrote, _) = apply_over(Some(live("b")), vec![refused, replace]).await;
+        assert!(wrote.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_told_in_the_words_of_the_api_server() {
+        let (result, _) = apply_over(Some(live("b")), vec![Call::refused(apply_line(), 403, "exceeded quota")]).await;
+        let error = result.unwrap_err();
+        assert_eq!(chain(&error), "cannot apply ConfigMap shop/routes: exceeded quota");
+    }
+
+    #[tokio::test]
+    async fn only_the_object_that_was_seen_is_deleted() {
+        let mut seen = live("a");
+        seen.metadata.uid = Some("7".to_owned());
+        let (scenario, context, _) = Scenario::of(vec![Call::ok(format!("DELETE {PATH}?"), gone())]);
+        assert!(delete(&context, &seen).await.unwrap());
+        assert_eq!(scenario.finish()[0]["preconditions"]["uid"], "7");
+        let replaced = Call::refused(format!("DELETE {PATH}?"), 409, "the UID in the precondition differs");
+        let (scenario, context, _) = Scenario::of(vec![replaced]);
+        assert!(!delete(&context, &seen).await.unwrap());
+        scenario.finish();
     }
 }

@@ -85,3 +85,54 @@ where
 fn is_not_found(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
 }
+
+#[cfg(test)]
+mod tests {
+    use api::StoreTopic;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::framework::scenario::{Call, Scenario};
+
+    const LINE: &str = "PATCH /apis/greencommerce.dev/v1alpha1/namespaces/shop/storetopics/orders?";
+
+    fn topic(finalizers: &[&str]) -> StoreTopic {
+        serde_json::from_value(json!({
+            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreTopic",
+            "metadata": {
+                "name": "orders", "namespace": "shop", "uid": "1", "resourceVersion": "5", "finalizers": finalizers,
+            },
+            "spec": {"bootstrapServers": "kafka:9092", "topicName": "orders"},
+        }))
+        .unwrap()
+    }
+
+    fn metadata() -> Value {
+        json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": {"name": "orders"}})
+    }
+
+    #[tokio::test]
+    async fn it_is_added_beside_those_of_others_and_only_once() {
+        let (scenario, context, _) = Scenario::of(vec![Call::ok(LINE, metadata())]);
+        add(&context, &topic(&["example.com/other"])).await.unwrap();
+        add(&context, &topic(&["example.com/other", FINALIZER])).await.unwrap();
+        let patch = &scenario.finish()[0]["metadata"];
+        assert_eq!(patch["finalizers"], json!(["example.com/other", FINALIZER]));
+        assert_eq!((&patch["uid"], &patch["resourceVersion"]), (&json!("1"), &json!("5")));
+    }
+
+    #[tokio::test]
+    async fn it_is_removed_and_those_of_others_stay() {
+        let (scenario, context, _) = Scenario::of(vec![Call::ok(LINE, metadata())]);
+        remove(&context, &topic(&["example.com/other", FINALIZER])).await.unwrap();
+        remove(&context, &topic(&["example.com/other"])).await.unwrap();
+        assert_eq!(scenario.finish()[0]["metadata"]["finalizers"], json!(["example.com/other"]));
+    }
+
+    #[tokio::test]
+    async fn an_object_that_is_gone_is_not_held_back() {
+        let (scenario, context, _) = Scenario::of(vec![Call::refused(LINE, 404, "not found")]);
+        remove(&context, &topic(&[FINALIZER])).await.unwrap();
+        scenario.finish();
+    }
+}

@@ -18,6 +18,8 @@ mod names;
 mod ops;
 mod pods;
 mod run;
+#[cfg(test)]
+mod scenario;
 mod status;
 mod telemetry;
 mod wake;

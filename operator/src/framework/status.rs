@@ -155,9 +155,10 @@ where
 
 #[cfg(test)]
 mod tests {
-    use api::StoreTopicStatus;
+    use api::{StoreTopic, StoreTopicStatus};
 
     use super::*;
+    use crate::framework::scenario::{Call, Scenario};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -191,5 +192,58 @@ mod tests {
         assert_eq!(first, again);
         assert!(headlines(&ready(Reason::Reconciling), &first.conditions).is_empty());
         assert_eq!(headlines(&ready(Reason::BrokerUnreachable), &first.conditions).len(), 1);
+    }
+
+    const PATH: &str = "/apis/greencommerce.dev/v1alpha1/namespaces/shop/storetopics/orders";
+
+    fn topic(status: Option<StoreTopicStatus>) -> StoreTopic {
+        let mut topic: StoreTopic = serde_json::from_value(json!({
+            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreTopic",
+            "metadata": {"name": "orders", "namespace": "shop", "uid": "1", "generation": 3},
+            "spec": {"bootstrapServers": "kafka:9092", "topicName": "orders"},
+        }))
+        .unwrap();
+        topic.status = status;
+        topic
+    }
+
+    fn answer() -> serde_json::Value {
+        serde_json::to_value(topic(None)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_changed_status_is_written_once_and_told_in_an_event() {
+        let status = Call::ok(format!("PATCH {PATH}/status?&force=true&fieldManager=greencommerce-operator"), answer());
+        let event = json!({"metadata": {"name": "orders.1"}, "eventTime": null});
+        let event = Call::ok("POST /apis/events.k8s.io/v1/namespaces/shop/events?", event);
+        let (scenario, context, _) = Scenario::of(vec![status, event]);
+        let findings = ready(Reason::BrokerUnreachable);
+        write_status(&context, &topic(None), StoreTopicStatus::default(), findings).await.unwrap();
+        let bodies = scenario.finish();
+        assert_eq!(bodies[0]["status"]["observedGeneration"], 3);
+        assert_eq!(bodies[0]["status"]["conditions"][0]["reason"], "BrokerUnreachable");
+        assert_eq!(
+            (bodies[1]["type"].as_str(), bodies[1]["reason"].as_str()),
+            (Some("Warning"), Some("BrokerUnreachable"))
+        );
+    }
+
+    #[tokio::test]
+    async fn an_unchanged_status_costs_no_call() {
+        let mut held = StoreTopicStatus::default();
+        complete(&mut held, ready(Reason::BrokerUnreachable), Some(3), at(10), &[]);
+        let (scenario, context, _) = Scenario::of(vec![]);
+        let findings = ready(Reason::BrokerUnreachable);
+        write_status(&context, &topic(Some(held)), StoreTopicStatus::default(), findings).await.unwrap();
+        scenario.finish();
+    }
+
+    #[tokio::test]
+    async fn an_object_that_is_gone_needs_no_status() {
+        let line = format!("PATCH {PATH}/status?&force=true&fieldManager=greencommerce-operator");
+        let (scenario, context, _) = Scenario::of(vec![Call::refused(line, 404, "not found")]);
+        let findings = ready(Reason::BrokerUnreachable);
+        write_status(&context, &topic(None), StoreTopicStatus::default(), findings).await.unwrap();
+        scenario.finish();
     }
 }
