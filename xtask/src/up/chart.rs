@@ -29,10 +29,13 @@ pub(super) fn ensure(step: &Step, helm: &Path, kubectl: &Kubectl, operator: &Ima
     helm()
         .args(["upgrade", "--install", RELEASE])
         .arg(&chart)
-        .args(["--create-namespace", "--wait", "--timeout=3m", "--history-max=3"])
+        // --take-ownership: definitions that someone applied by hand become the chart's.
+        .args(["--create-namespace", "--take-ownership", "--wait", "--timeout=3m", "--history-max=3"])
         .args(values.iter().flat_map(|value| ["--set-string", value.as_str()]))
         .arg(format!("--labels={KEY}={key}"))
-        .hint(format!("look at `kubectl -n {NAMESPACE} get pods` and `kubectl -n {NAMESPACE} logs deploy/{RELEASE}`"))
+        .hint(format!(
+            "look at `kubectl -n {NAMESPACE} get pods` and `kubectl -n {NAMESPACE} logs deploy/{RELEASE}-operator`"
+        ))
         .run()?;
     step.note("installed");
     Ok(())
