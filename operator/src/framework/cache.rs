@@ -38,7 +38,7 @@ macro_rules! cache {
         }
 
         /// The writing ends of a [`Cache`].
-        pub(super) struct Writers {
+        pub(crate) struct Writers {
             $(pub(super) $field: Writer<$kind>,)*
         }
 

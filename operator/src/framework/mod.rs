@@ -19,7 +19,7 @@ mod ops;
 mod pods;
 mod run;
 #[cfg(test)]
-mod scenario;
+pub(crate) mod scenario;
 mod status;
 mod telemetry;
 mod wake;

@@ -42,6 +42,29 @@ impl Call {
     }
 }
 
+/// The calls by which an object that no watch has seen is made: it is asked for, is not there, and is applied.
+pub(crate) fn made(path: &str) -> [Call; 2] {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let metadata = json!({
+        "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": {"name": name},
+    });
+    [
+        Call::refused(format!("GET {path}"), 404, "not found"),
+        Call::ok(format!("PATCH {path}?&force=true&fieldManager=greencommerce-operator"), metadata),
+    ]
+}
+
+/// The call by which a status is written. `object` is what the API server answers.
+pub(crate) fn reported(path: &str, object: Value) -> Call {
+    Call::ok(format!("PATCH {path}/status?&force=true&fieldManager=greencommerce-operator"), object)
+}
+
+/// The call by which an event is published.
+pub(crate) fn told(namespace: &str) -> Call {
+    let event = json!({"metadata": {"name": "event"}, "eventTime": null});
+    Call::ok(format!("POST /apis/events.k8s.io/v1/namespaces/{namespace}/events?"), event)
+}
+
 /// The calls that have not come yet, and what was wrong.
 pub(crate) struct Scenario(Arc<Mutex<State>>);
 

@@ -45,3 +45,94 @@ impl Reconciler for StoreReconciler {
         Ok(Action::await_change())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use api::{DeletionPolicy, FINALIZER};
+    use serde_json::json;
+
+    use super::*;
+    use crate::framework::scenario::{Call, Scenario, made, reported, told};
+
+    const PATH: &str = "/apis/greencommerce.dev/v1alpha1/namespaces/shop/stores/green";
+
+    fn store() -> Store {
+        serde_yaml::from_str(include_str!("build/fixtures/minimal.yaml")).unwrap()
+    }
+
+    async fn reconcile(context: &Context, store: Arc<Store>) {
+        Box::pin(StoreReconciler.reconcile(context, store)).await.unwrap();
+    }
+
+    fn metadata() -> serde_json::Value {
+        json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": {"name": "green"}})
+    }
+
+    /// What a new store consists of before its databases are there, in the order in which it is made.
+    fn first_children() -> Vec<String> {
+        let ours = |kind: &str, name: &str| format!("/apis/greencommerce.dev/v1alpha1/namespaces/shop/{kind}/{name}");
+        let core = |kind: &str, name: &str| format!("/api/v1/namespaces/shop/{kind}/{name}");
+        let set = |name: &str| format!("/apis/apps/v1/namespaces/shop/statefulsets/{name}");
+        let mut paths = vec![ours("storedatabases", "green"), core("configmaps", "green-kafka")];
+        for server in ["green-kafka", "green-cache"] {
+            paths.push(core("persistentvolumeclaims", server));
+            paths.push(core("services", server));
+            paths.push(core("services", &format!("{server}-nodes")));
+            paths.push(set(server));
+        }
+        let topics = ["user-events", "catalog-events", "inventory-events", "order-events", "dead-letters"];
+        paths.extend(topics.map(|topic| ours("storetopics", &format!("green-{topic}"))));
+        paths.push(core("configmaps", "green-gateway-routes"));
+        paths
+    }
+
+    #[tokio::test]
+    async fn a_new_store_is_held_back_then_its_data_is_made_and_no_service() {
+        let mut calls = vec![Call::ok(format!("PATCH {PATH}?"), metadata())];
+        calls.extend(first_children().iter().flat_map(|path| made(path)));
+        calls.push(reported(PATH, json!(store())));
+        // It is not ready, and the version does not run yet.
+        calls.extend([told("shop"), told("shop")]);
+        let (scenario, context, _) = Scenario::of(calls);
+        reconcile(&context, Arc::new(store())).await;
+        let bodies = scenario.finish();
+        assert_eq!(bodies[0]["metadata"]["finalizers"], json!([FINALIZER]));
+        let status = &bodies[bodies.len() - 3]["status"];
+        assert_eq!(status["conditions"][0]["status"], "False");
+        assert_eq!(status["version"], serde_json::Value::Null);
+    }
+
+    fn leaving(policy: DeletionPolicy) -> Arc<Store> {
+        let mut store = store();
+        store.spec.deletion_policy = policy;
+        store.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
+        store.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
+        Arc::new(store)
+    }
+
+    #[tokio::test]
+    async fn a_store_that_retains_its_data_is_let_go_at_once() {
+        let (scenario, context, _) = Scenario::of(vec![Call::ok(format!("PATCH {PATH}?"), metadata())]);
+        reconcile(&context, leaving(DeletionPolicy::Retain)).await;
+        assert_eq!(scenario.finish()[0]["metadata"]["finalizers"], json!([]));
+    }
+
+    #[tokio::test]
+    async fn a_store_that_deletes_its_data_takes_its_own_claims_with_it_and_no_others() {
+        let claim = |name: &str, store: &str| {
+            json!({
+                "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+                "metadata": {"name": name, "namespace": "shop", "uid": "9", "labels": {"greencommerce.dev/store": store}},
+            })
+        };
+        let path = |name: &str| format!("/api/v1/namespaces/shop/persistentvolumeclaims/{name}");
+        let (scenario, context, _) = Scenario::of(vec![
+            Call::ok(format!("GET {}", path("green-kafka")), claim("green-kafka", "green")),
+            Call::ok(format!("DELETE {}?", path("green-kafka")), claim("green-kafka", "green")),
+            Call::ok(format!("GET {}", path("green-cache")), claim("green-cache", "somebody-elses")),
+            Call::ok(format!("PATCH {PATH}?"), metadata()),
+        ]);
+        reconcile(&context, leaving(DeletionPolicy::Delete)).await;
+        scenario.finish();
+    }
+}

@@ -47,3 +47,51 @@ impl Reconciler for StoreServiceReconciler {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::framework::scenario::{Call, Scenario, made, reported, told};
+
+    #[tokio::test]
+    async fn a_new_service_is_made_reported_and_told() {
+        let service: StoreService = serde_yaml::from_str(include_str!("build/fixtures/minimal.yaml")).unwrap();
+        let answer = json!(service);
+        let paths = [
+            "/api/v1/namespaces/shop/serviceaccounts/green-hello",
+            "/apis/apps/v1/namespaces/shop/deployments/green-hello",
+            "/api/v1/namespaces/shop/services/green-hello",
+        ];
+        let mut calls: Vec<Call> = paths.into_iter().flat_map(made).collect();
+        calls.push(reported("/apis/greencommerce.dev/v1alpha1/namespaces/shop/storeservices/green-hello", answer));
+        calls.push(told("shop"));
+        let (scenario, context, _) = Scenario::of(calls);
+        StoreServiceReconciler.reconcile(&context, Arc::new(service)).await.unwrap();
+        let status = &scenario.finish()[6]["status"]["conditions"][0];
+        assert_eq!((status["status"].as_str(), status["reason"].as_str()), (Some("False"), Some("Reconciling")));
+    }
+
+    #[tokio::test]
+    async fn without_its_secret_a_service_is_not_made() {
+        let service: StoreService = serde_yaml::from_str(include_str!("build/fixtures/full.yaml")).unwrap();
+        let secret = "GET /api/v1/namespaces/shop/secrets/green-catalog-database";
+        let (scenario, context, _) = Scenario::of(vec![Call::refused(secret, 404, "not found")]);
+        let error = StoreServiceReconciler.reconcile(&context, Arc::new(service)).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the Secret green-catalog-database does not exist: the service starts as soon as it does"
+        );
+        scenario.finish();
+    }
+
+    #[tokio::test]
+    async fn a_service_that_is_going_is_left_to_go() {
+        let mut service: StoreService = serde_yaml::from_str(include_str!("build/fixtures/minimal.yaml")).unwrap();
+        service.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
+        let (scenario, context, _) = Scenario::of(vec![]);
+        StoreServiceReconciler.reconcile(&context, Arc::new(service)).await.unwrap();
+        scenario.finish();
+    }
+}
