@@ -51,7 +51,7 @@ impl Provider for Kind {
     }
 
     fn packages(&self) -> &'static [&'static str] {
-        &["gcc", "libc6-dev", "mmdebstrap"]
+        &["build-essential", "mmdebstrap"]
     }
 
     fn tools(&self) -> Vec<&'static Tool> {

@@ -8,11 +8,13 @@ pub(crate) mod preflight;
 
 use std::{
     fmt::Write as _,
+    fs,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
+use devenv::paths::cache_dir;
 
 pub(crate) use self::host::MAX_NODES;
 use self::{host::Host, kind::Kind};
@@ -111,6 +113,18 @@ pub(crate) fn dir() -> PathBuf {
     workspace::root().join("target/cluster")
 }
 
+/// Holds off other calls of `up`, `down` and `images` while it lives: they share a machine and a cache.
+pub(crate) fn exclusive() -> Result<fs::File> {
+    let path = cache_dir().join("cluster.lock");
+    fs::create_dir_all(cache_dir()).with_context(|| format!("cannot create {}", cache_dir().display()))?;
+    let lock = fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    if lock.try_lock().is_err() {
+        ui::line("another `cargo xtask` works on the cluster or its images: waiting for it to end");
+        lock.lock().with_context(|| format!("cannot lock {}", path.display()))?;
+    }
+    Ok(lock)
+}
+
 /// Installs packages and builds tools, where they are missing.
 pub(crate) fn prepare(ui: &Ui, provider: &dyn Provider) -> Result<Toolbox> {
     ui.step("Packages", |step| {
@@ -136,11 +150,12 @@ pub(crate) fn down(options: &DownOptions) -> Result<()> {
     if provider.needs_root() && !nix::unistd::geteuid().is_root() {
         bail!("`down` of the {} provider must run as root: try `sudo -E cargo xtask down`", provider.name());
     }
+    let _lock = exclusive()?;
     if !options.verify {
         ui.step("Down", |step| provider.stop(step))?;
         let env = dir().join("env");
         if env.exists() {
-            std::fs::remove_file(&env).with_context(|| format!("cannot remove {}", env.display()))?;
+            fs::remove_file(&env).with_context(|| format!("cannot remove {}", env.display()))?;
         }
     }
     verify(&ui, provider.as_ref())

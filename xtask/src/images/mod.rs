@@ -112,6 +112,7 @@ pub(crate) fn ensure(
 pub(crate) fn run(options: &Options) -> Result<()> {
     let provider = cluster::choose(options.provider);
     let ui = Ui::new(&cluster::dir().join("logs"))?;
+    let _lock = cluster::exclusive()?;
     ui.step("Preflight", |step| cluster::preflight::run(step, provider.as_ref(), cluster::preflight::Purpose::Build))?;
     let tools = cluster::prepare(&ui, provider.as_ref())?;
     let images = ui.step("Images", |step| ensure(step, provider.as_ref(), &tools, Selection::All))?;

@@ -39,6 +39,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let nodes = options.nodes.unwrap_or_else(|| provider.default_nodes());
     ensure!((1..=MAX_NODES).contains(&nodes), "--nodes must be between 1 and {MAX_NODES}");
     let ui = Ui::new(&cluster::dir().join("logs"))?;
+    let _lock = cluster::exclusive()?;
     ui.step("Preflight", |step| preflight::run(step, provider.as_ref(), preflight::Purpose::Run))?;
     let tools = cluster::prepare(&ui, provider.as_ref())?;
     let selection = if options.bare { Selection::Foreign } else { Selection::All };

@@ -41,18 +41,18 @@ const READY_DEADLINE: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(200);
 
 /// Debian packages that `cluster/` and the image builds need, and two that the tour of the README uses.
-const PACKAGES: [&str; 13] = [
+const PACKAGES: [&str; 12] = [
     "buildah",
+    // A C compiler and make: for the pause container, and for the libraries that cargo builds from source.
+    "build-essential",
     "conntrack",
     "containerd",
     "containernetworking-plugins",
     "curl",
-    "gcc",
     "iproute2",
     "iptables",
     "jq",
     "kmod",
-    "libc6-dev",
     "mmdebstrap",
     "runc",
 ];
