@@ -6,7 +6,7 @@ use kube::{
     Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
 };
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
 use super::{Context, ReconcileError, Retry, metrics, names::describe, namespace};
@@ -45,7 +45,9 @@ where
     }
     let mut wanted = object.finalizers().to_vec();
     wanted.push(FINALIZER.to_owned());
-    replace(context, object, &wanted).await
+    // Of exactly the version that was seen, so that nobody's finalizer is lost.
+    let metadata = json!({"uid": object.uid(), "resourceVersion": object.resource_version(), "finalizers": wanted});
+    patch(context, object, &Patch::Merge(json!({"metadata": metadata}))).await
 }
 
 /// Removes our finalizer if it is there; the API server then completes the deletion.
@@ -56,26 +58,29 @@ where
     if !has(object) {
         return Ok(());
     }
-    let wanted: Vec<String> = object.finalizers().iter().filter(|held| *held != FINALIZER).cloned().collect();
-    match replace(context, object, &wanted).await {
+    let held = object.finalizers();
+    let wanted: Vec<&String> = held.iter().filter(|held| *held != FINALIZER).collect();
+    // The list must be the one that was seen. Anything else may have changed: our own last status, for example.
+    let operations = serde_json::from_value(json!([
+        {"op": "test", "path": "/metadata/uid", "value": object.uid()},
+        {"op": "test", "path": "/metadata/finalizers", "value": held},
+        {"op": "replace", "path": "/metadata/finalizers", "value": wanted},
+    ]))
+    .expect("these are operations of a JSON patch (RFC 6902)");
+    match patch::<K, ()>(context, object, &Patch::Json(operations)).await {
         // The object is gone: nothing holds it back.
         Err(FinalizerError { source, .. }) if is_not_found(&source) => Ok(()),
         result => result,
     }
 }
 
-/// Replaces the list of finalizers of exactly the version of the object that was seen, so that nobody's are lost.
-async fn replace<K>(context: &Context, object: &K, wanted: &[String]) -> Result<(), FinalizerError>
+async fn patch<K, P>(context: &Context, object: &K, patch: &Patch<P>) -> Result<(), FinalizerError>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
+    P: Serialize + std::fmt::Debug,
 {
     let api: Api<K> = Api::namespaced(context.client.clone(), namespace(object));
-    let patch = json!({"metadata": {
-        "uid": object.uid(),
-        "resourceVersion": object.resource_version(),
-        "finalizers": wanted,
-    }});
-    api.patch_metadata(&object.name_any(), &PatchParams::default(), &Patch::Merge(&patch))
+    api.patch_metadata(&object.name_any(), &PatchParams::default(), patch)
         .await
         .map_err(|source| FinalizerError { object: describe(object), source: Box::new(source) })?;
     metrics::wrote(&K::kind(&()), "finalize");
@@ -126,7 +131,9 @@ mod tests {
         let (scenario, context, _) = Scenario::of(vec![Call::ok(LINE, metadata())]);
         remove(&context, &topic(&["example.com/other", FINALIZER])).await.unwrap();
         remove(&context, &topic(&["example.com/other"])).await.unwrap();
-        assert_eq!(scenario.finish()[0]["metadata"]["finalizers"], json!(["example.com/other"]));
+        let operations = &scenario.finish()[0];
+        assert_eq!(operations[1]["value"], json!(["example.com/other", FINALIZER]));
+        assert_eq!(operations[2]["value"], json!(["example.com/other"]));
     }
 
     #[tokio::test]
