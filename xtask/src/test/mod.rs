@@ -18,8 +18,14 @@ use tally::Tally;
 /// What `test` runs.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Only this part; everything when left out
-    part: Option<Part>,
+    /// Only these parts; everything when left out
+    parts: Vec<Part>,
+}
+
+impl Options {
+    fn wants(&self, part: Part) -> bool {
+        self.parts.is_empty() || self.parts.contains(&part)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -34,24 +40,24 @@ enum Part {
     Cluster,
 }
 
-/// Runs the wanted part. The last line is `N passed, N failed`, where a check counts as one.
+/// Runs the wanted parts, always in the same order. The last line is `N passed, N failed`, where a check counts as one.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let ui = Ui::new(&workspace::root().join("target/test"))?;
     let mut run = Run { ui: &ui, tally: Tally::default(), failures: Vec::new() };
     run.check("Debian packages", checks::packages);
-    if matches!(options.part, None | Some(Part::Checks)) {
+    if options.wants(Part::Checks) {
         checks(&mut run);
     }
-    if options.part.is_none() {
+    if options.wants(Part::Unit) && options.wants(Part::Services) {
         run.check("Compile tests", suites::compile);
     }
-    if matches!(options.part, None | Some(Part::Unit)) {
+    if options.wants(Part::Unit) {
         run.tests("Unit tests", suites::unit);
     }
-    if matches!(options.part, None | Some(Part::Services)) {
+    if options.wants(Part::Services) {
         run.tests("Service tests", suites::services);
     }
-    if matches!(options.part, None | Some(Part::Cluster)) {
+    if options.wants(Part::Cluster) {
         run.check("Chart", chart::check);
         run.check("Cluster", suites::cluster_up);
         run.tests("Cluster tests", suites::cluster);
