@@ -30,13 +30,14 @@ impl Options {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// Everything that reads the code and runs none of it: format, lints, docs, dependencies, generated files, architecture
+    /// Everything that reads the code and runs none of it: format, lints, docs, dependencies, generated files, architecture,
+    /// chart
     Checks,
     /// Tests of single packages that need nothing outside of their process, and documentation examples
     Unit,
     /// Tests of services on the real PostgreSQL, Kafka and Redis
     Services,
-    /// Checks of the chart, then tests on a real cluster
+    /// The chart, then tests on a real cluster
     Cluster,
 }
 
@@ -57,8 +58,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.wants(Part::Services) {
         run.tests("Service tests", suites::services);
     }
-    if options.wants(Part::Cluster) {
+    if options.wants(Part::Checks) || options.wants(Part::Cluster) {
         run.check("Chart", chart::check);
+    }
+    if options.wants(Part::Cluster) {
         run.check("Cluster", suites::cluster_up);
         run.tests("Cluster tests", suites::cluster);
         // A person goes on with the cluster; elsewhere it is removed, which is a test too.
