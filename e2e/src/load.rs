@@ -93,6 +93,8 @@ async fn run(rate: u32, sender: Arc<Sender>, mut told: watch::Receiver<bool>) ->
             );
         }
     }
+    let seconds = usize::try_from(sender.begun.elapsed().as_secs()).unwrap_or_default();
+    report.promise(seconds * rate as usize);
     while let Some(done) = requests.join_next().await {
         count(&mut report, done);
     }

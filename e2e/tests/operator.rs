@@ -74,7 +74,7 @@ async fn what_is_edited_by_hand_is_undone_and_what_others_add_stays() -> Result<
     edited["resources"] = json!({"requests": {"cpu": "999m"}, "limits": {"memory": "77Mi"}});
     let edit = json!({
         "metadata": {"annotations": {"example.com/owner": "platform"}},
-        "spec": {"replicas": 0, "template": {"spec": {"containers": [edited], "terminationGracePeriodSeconds": 1}}},
+        "spec": {"replicas": 0, "template": {"spec": {"containers": [edited], "terminationGracePeriodSeconds": 9}}},
     });
     space.patch(DEPLOYMENTS, &cart, &edit).await?;
     space.patch(SERVICES, &gateway, &json!({"spec": {"selector": {"app.kubernetes.io/name": "nobody"}}})).await?;
