@@ -5,6 +5,7 @@ mod docs;
 mod forward;
 mod headers;
 mod limits;
+mod linger;
 mod reload;
 mod replay;
 mod routes;
@@ -59,7 +60,7 @@ pub async fn build(args: Args, platform: Platform, openapi: utoipa::openapi::Ope
         .with_state(Arc::new(forwarder))
         .merge(own_routes(&openapi)?);
     let router = kit::http::with_conventions(router, platform.verifier);
-    let router = security::around(limits::around(router), &args.cors_origins, args.trusted_proxies);
+    let router = security::around(linger::around(limits::around(router)), &args.cors_origins, args.trusted_proxies);
     Ok(Service::new(NAME, router)
         .worker("routes", move |stop| reload::keep_up(book, stop))
         .worker("tunnels", move |stop| tunnels.until(stop)))

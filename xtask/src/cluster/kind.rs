@@ -111,7 +111,6 @@ impl Provider for Kind {
             .arg(context.join("Containerfile"))
             .args(["--tag", &image.reference(), "--tag", &image.content_reference()])
             .arg(context)
-            .env("DOCKER_BUILDKIT", "1")
             .run()
     }
 

@@ -35,6 +35,23 @@ async fn a_service_gets_the_request_unchanged_but_for_its_connection() {
 }
 
 #[tokio::test]
+async fn who_sends_far_too_much_sees_the_refusal_and_no_broken_connection() {
+    let echo = Echo::start().await;
+    let gateway = Gateway::start(&[echo.route()]).await;
+    for bearer in [None, Some("junk")] {
+        for _ in 0..10 {
+            // Over a connection of its own: a broken one is noticed.
+            let client = testkit::Client::new(&gateway.server.url());
+            let client = bearer.map_or(client.clone(), |token| client.bearer(token));
+            let answer =
+                client.post("/api/things").body("application/octet-stream", vec![0; 4 * 1024 * 1024]).send().await;
+            let (status, code) = if bearer.is_none() { (413, "body_too_large") } else { (401, "invalid_token") };
+            answer.expect_problem(status, code);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_new_request_id_is_the_same_for_client_and_service() {
     let echo = Echo::start().await;
     let gateway = Gateway::start(&[echo.route()]).await;
