@@ -62,11 +62,14 @@ fn validate(step: &Step, kubeconform: &Path, schema_dir: &Path, folders: &[PathB
     }
     ensure!(!files.is_empty(), "nothing was rendered");
     schemas::write(step, schema_dir, &files)?;
-    step.command(kubeconform)
+    let summary = step
+        .command(kubeconform)
         .args(["-strict", "-summary", "-schema-location"])
         .arg(schema_dir.join(SCHEMA_PATH))
         .args(&files)
-        .run()
+        .output()?;
+    step.note(summary.lines().last().unwrap_or_default());
+    Ok(())
 }
 
 /// The YAML files of a folder, by name; none where there is no folder.
