@@ -18,8 +18,12 @@ use super::layout::{CGROUP, Node};
 /// What the machine mounts under `/sys/fs/cgroup`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Hierarchy {
-    /// One mount per controller (or group of controllers). A version 2 mount beside them (hybrid) carries no controllers and is left alone.
-    V1(Vec<PathBuf>),
+    /// One mount per controller (or group of controllers).
+    V1 {
+        controllers: Vec<PathBuf>,
+        /// A version 2 mount beside them (hybrid): it has no controllers, but runc makes groups in it all the same.
+        unified: Option<PathBuf>,
+    },
     /// One mount for all.
     V2(PathBuf),
 }
@@ -51,14 +55,23 @@ impl Hierarchy {
                 _ => {}
             }
         }
-        if controllers.is_empty() { unified.map(Self::V2) } else { Some(Self::V1(controllers)) }
+        if controllers.is_empty() { unified.map(Self::V2) } else { Some(Self::V1 { controllers, unified }) }
     }
 
     fn roots(&self) -> &[PathBuf] {
         match self {
-            Self::V1(controllers) => controllers,
+            Self::V1 { controllers, .. } => controllers,
             Self::V2(root) => std::slice::from_ref(root),
         }
+    }
+
+    /// Where groups of the cluster may be, whoever made them.
+    fn all(&self) -> Vec<PathBuf> {
+        let unified = match self {
+            Self::V1 { unified, .. } => unified.as_ref(),
+            Self::V2(_) => None,
+        };
+        self.roots().iter().chain(unified).cloned().collect()
     }
 
     /// Makes the node's cgroup in every hierarchy.
@@ -99,7 +112,7 @@ impl Hierarchy {
 
     fn below(&self, group: &str) -> Vec<PathBuf> {
         let mut groups = Vec::new();
-        for root in self.roots() {
+        for root in self.all() {
             walk(&root.join(group), &mut groups);
         }
         groups
@@ -196,13 +209,14 @@ mod tests {
     fn version_1_has_a_root_per_mount() {
         let parsed = Hierarchy::parse(&[TMPFS, CPU, MEMORY].concat()).unwrap();
         assert_eq!(parsed.roots(), ["/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/memory"].map(PathBuf::from));
-        assert!(matches!(parsed, Hierarchy::V1(_)));
+        assert!(matches!(parsed, Hierarchy::V1 { unified: None, .. }));
     }
 
     #[test]
-    fn a_hybrid_machine_is_treated_as_version_1() {
+    fn a_hybrid_machine_is_treated_as_version_1_and_its_second_mount_is_cleaned() {
         let parsed = Hierarchy::parse(&[TMPFS, CPU, UNIFIED].concat()).unwrap();
-        assert_eq!(parsed, Hierarchy::V1(vec![PathBuf::from("/sys/fs/cgroup/cpu,cpuacct")]));
+        assert_eq!(parsed.roots(), ["/sys/fs/cgroup/cpu,cpuacct"].map(PathBuf::from));
+        assert_eq!(parsed.all(), ["/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/unified"].map(PathBuf::from));
     }
 
     #[test]

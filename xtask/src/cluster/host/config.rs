@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::layout::{API_SERVER, BRIDGE, DNS_ADDRESS, Layout, Node, POD_NETWORK};
+use super::layout::{API_SERVER, BRIDGE, DNS_ADDRESS, Layout, NETWORK, Node, POD_NETWORK};
 
 /// A kubeconfig for one user, named after its certificate.
 pub(super) fn kubeconfig(layout: &Layout, user: &str) -> String {
@@ -65,7 +65,7 @@ pub(super) fn cni(node: &Node) -> String {
     let index = node.index;
     pretty(&json!({
         "cniVersion": "1.0.0",
-        "name": "pods",
+        "name": NETWORK,
         "plugins": [
             {
                 "type": "bridge",

@@ -7,6 +7,8 @@ const STATE: &str = "/var/lib/greencommerce";
 /// What a reboot clears: sockets, pid files, container root file systems.
 const RUN: &str = "/run/greencommerce";
 
+/// The name of the network in the plugins' configuration.
+pub(super) const NETWORK: &str = "greencommerce";
 /// The bridge that carries nodes and pods.
 pub(super) const BRIDGE: &str = "gc0";
 /// One flat layer-2 network of all nodes and pods; node `i` has 10.244.i.1 and its pods 10.244.i.10–250.

@@ -17,7 +17,7 @@ use nix::{
 use super::{
     cgroup::Hierarchy,
     firewall,
-    layout::{Layout, Node},
+    layout::{Layout, NETWORK, Node},
     network, node as agents,
     process::{Record, Supervisor, command_line},
     settings,
@@ -179,6 +179,7 @@ fn remove_kubelet_traces() {
             let _ = fs::remove_file(entry.path());
         }
     }
+    remove_network_results(Path::new("/var/lib/cni/results"));
     let _ = fs::remove_file("/var/lib/kubelet/device-plugins/kubelet.sock");
     let _ = fs::remove_file("/var/lib/kubelet/device-plugins/DEPRECATION");
     for dir in [
@@ -193,6 +194,21 @@ fn remove_kubelet_traces() {
     ] {
         let _ = fs::remove_dir(dir);
     }
+}
+
+/// The network library keeps a file per interface: `<network>-<sandbox>-eth0` tells which sandboxes were ours, and each has a loopback.
+fn remove_network_results(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if let Some(sandbox) = sandbox_of(&name) {
+            let _ = fs::remove_file(entry.path());
+            let _ = fs::remove_file(dir.join(format!("cni-loopback-{sandbox}-lo")));
+        }
+    }
+}
+
+fn sandbox_of(result: &str) -> Option<&str> {
+    result.strip_prefix(NETWORK)?.strip_prefix('-')?.strip_suffix("-eth0")
 }
 
 #[cfg(test)]
@@ -220,6 +236,14 @@ mod tests {
             "etcd",
         ] {
             assert!(!is_stray(&words(line), &layout), "{line}");
+        }
+    }
+
+    #[test]
+    fn results_of_other_networks_stay() {
+        assert_eq!(sandbox_of("greencommerce-0a1b-eth0"), Some("0a1b"));
+        for other in ["cni-loopback-0a1b-lo", "podman-0a1b-eth0", "greencommerce-other"] {
+            assert_eq!(sandbox_of(other), None, "{other}");
         }
     }
 
