@@ -33,7 +33,7 @@ pub(crate) use error::{ReconcileError, Retry, chain};
 pub(crate) use finalizer::{FinalizerError, add as add_finalizer, has as has_finalizer, remove as remove_finalizer};
 pub(crate) use hash::{content_bytes, content_hash};
 pub(crate) use metrics::install as install_metrics;
-pub(crate) use names::{key, labels, namespace, standard_labels};
+pub(crate) use names::{host_in, key, labels, namespace, standard_labels};
 pub(crate) use ops::serve as serve_ops;
 pub(crate) use pods::{PodTrouble, trouble_of};
 pub(crate) use run::{Reconciler, run};

@@ -15,6 +15,11 @@ pub(crate) fn key<K: Resource<DynamicType = ()>>(namespace: &str, name: &str) ->
     ObjectRef::new(name).within(namespace)
 }
 
+/// A host as every namespace finds it: a name without dots is that of a Service in `namespace`.
+pub(crate) fn host_in(namespace: &str, host: &str) -> String {
+    if host.contains(['.', ':']) { host.to_owned() } else { format!("{host}.{namespace}.svc") }
+}
+
 /// The labels that every object of a store carries. `name` is the service or part, `component` its role.
 pub(crate) fn standard_labels(store: &str, name: &str, component: &str) -> BTreeMap<String, String> {
     labels([

@@ -16,7 +16,7 @@ use super::{
     sql::{Identifier, Login, Password, Server, Tenancy},
 };
 use crate::{
-    framework::{namespace, owner_reference},
+    framework::{host_in, namespace, owner_reference},
     storage,
     workload::DefaultResources,
 };
@@ -129,7 +129,7 @@ pub(crate) fn validate(database: &StoreDatabase, reads: Reads) -> Result<Validat
             (host, build::PORT, Mode::Managed(Box::new(mode)))
         }
         (None, Some(external), ServerReads::External(admin)) => {
-            (external.host.clone(), port(external.port)?, Mode::External(administrator(&admin)?))
+            (host_in(&namespace, &external.host), port(external.port)?, Mode::External(administrator(&admin)?))
         }
         _ => return Err(ValidateError::Mode),
     };
@@ -146,7 +146,7 @@ pub(super) fn removal(database: &StoreDatabase, admin: &AdminReads) -> Result<Re
     let external = database.spec.external.as_ref().ok_or(ValidateError::Mode)?;
     let admin = administrator(admin)?;
     let server = Server {
-        host: external.host.clone(),
+        host: host_in(namespace(database), &external.host),
         port: port(external.port)?,
         tls: PgSslMode::Prefer,
         username: admin.username,

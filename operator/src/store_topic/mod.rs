@@ -14,7 +14,7 @@ use api::StoreTopic;
 use kube::runtime::controller::Action;
 
 use self::{brokers::Brokers, error::Error};
-use crate::framework::{Context, Reconciler, add_finalizer, write_status};
+use crate::framework::{Context, Reconciler, add_finalizer, namespace, write_status};
 
 /// How often the brokers are looked at again: nothing tells when somebody changes a topic by hand.
 const RESYNC: Duration = Duration::from_mins(1);
@@ -43,7 +43,7 @@ impl Reconciler for StoreTopicReconciler {
             write_status(context, &*topic, status, status::waiting()).await?;
             return Ok(Action::requeue(BROKER_POLL));
         }
-        let brokers = Brokers::new(&topic.spec.bootstrap_servers)?;
+        let brokers = Brokers::new(&validate::bootstrap(&topic.spec.bootstrap_servers, namespace(&*topic)))?;
         let outcome = brokers.ensure(&topic.spec.topic_name, &desired).await?;
         let (status, findings) = status::status(&topic.spec.topic_name, &outcome);
         write_status(context, &*topic, status, findings).await?;
