@@ -18,7 +18,8 @@ pub(super) async fn finalize(context: &Context, topic: &StoreTopic) -> Result<()
     match topic.spec.deletion_policy {
         DeletionPolicy::Retain => {}
         DeletionPolicy::Delete => match delete(topic).await {
-            Err(BrokerError::Unreachable { .. } | BrokerError::Request { .. }) if went_with_its_store(context, topic) => {}
+            Err(BrokerError::Unreachable { .. } | BrokerError::Request { .. })
+                if went_with_its_store(context, topic) => {}
             result => result.map_err(Error::Delete)?,
         },
     }
@@ -27,7 +28,9 @@ pub(super) async fn finalize(context: &Context, topic: &StoreTopic) -> Result<()
 }
 
 async fn delete(topic: &StoreTopic) -> Result<(), BrokerError> {
-    Brokers::new(&validate::bootstrap(&topic.spec.bootstrap_servers, namespace(topic)))?.delete(&topic.spec.topic_name).await
+    Brokers::new(&validate::bootstrap(&topic.spec.bootstrap_servers, namespace(topic)))?
+        .delete(&topic.spec.topic_name)
+        .await
 }
 
 /// Whether the store the topic belongs to goes as well, and its broker with it: there is nobody left to ask, and what
