@@ -5,12 +5,17 @@
 //! A handler that asks other services before it writes claims in a transaction of its own, with a lease: a crash in
 //! between is healed by the next try, which gets the same `subject` and so repeats the same calls with the same id.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use uuid::Uuid;
+
+/// How long a request waits for one with the same key before it is told to come back later.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// Between two looks at the lock.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A request with its key.
 #[derive(Debug, Clone)]
@@ -83,8 +88,8 @@ impl Request {
         new_subject: Uuid,
         lease: Duration,
     ) -> Result<Claim, sqlx::Error> {
-        if !self.lock(conn).await? {
-            // Held by a twin, or for a moment longer by the transaction of an answer that was given already.
+        if !self.lock_soon(conn).await? {
+            // Held by a twin.
             return Ok(self.existing(conn).await?.and_then(Existing::settled).unwrap_or(Claim::InFlight));
         }
         let lease = lease.as_secs_f64();
@@ -169,6 +174,19 @@ impl Request {
             answer: row.status.zip(row.answer),
             locked: row.locked,
         }))
+    }
+
+    /// Waits a moment for the lock: the transaction of an answer that was given already ends after the answer, when its
+    /// connection goes back to the pool.
+    async fn lock_soon(&self, conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
+        let begun = Instant::now();
+        while !self.lock(&mut *conn).await? {
+            if begun.elapsed() >= PATIENCE {
+                return Ok(false);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(true)
     }
 
     /// Excludes a twin until the end of the transaction, without waiting for it.

@@ -51,6 +51,23 @@ async fn what_is_rolled_back_was_never_claimed() {
 }
 
 #[tokio::test]
+async fn a_try_that_is_just_being_rolled_back_holds_the_next_one_up_for_a_moment_only() {
+    let test = database().await;
+    let database = test.database();
+    let mut lost = database.begin("lost").await.unwrap();
+    request("a").claim(&mut lost, Uuid::now_v7(), LEASE).await.unwrap();
+
+    let mut tx = database.begin("again").await.unwrap();
+    let (again, subject) = (request("a"), Uuid::now_v7());
+    let roll_back = async {
+        sqlx::query("select pg_sleep(0.05)").execute(&mut *lost).await.unwrap();
+        drop(lost);
+    };
+    let (claim, ()) = futures::join!(again.claim(&mut tx, subject, LEASE), roll_back);
+    assert_eq!(claim.unwrap(), Claim::Proceed { subject });
+}
+
+#[tokio::test]
 async fn of_twenty_twins_one_proceeds_and_the_others_are_told_to_wait_or_get_its_answer() {
     let test = database().await;
     let database = test.database();

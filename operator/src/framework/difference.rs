@@ -5,6 +5,10 @@ use serde_json::{Map, Value};
 /// Keys by which Kubernetes merges lists of objects, the first that all elements have.
 const MERGE_KEYS: [&str; 9] = ["name", "type", "mountPath", "containerPort", "port", "uid", "topologyKey", "key", "ip"];
 
+/// Maps that Kubernetes gives to one owner as a whole (`x-kubernetes-map-type: atomic`): an entry that somebody adds is a
+/// change of ours.
+const ATOMIC: [&str; 3] = ["selector", "labelSelector", "nodeSelector"];
+
 /// Whether every field of `desired` is in `live` with the same value.
 ///
 /// Fields that only `live` has are someone else's: defaults of the API server, the status, foreign annotations.
@@ -12,6 +16,7 @@ const MERGE_KEYS: [&str; 9] = ["name", "type", "mountPath", "containerPort", "po
 pub(crate) fn holds(live: &Value, desired: &Value) -> bool {
     match (desired, live) {
         (Value::Object(desired), Value::Object(live)) => desired.iter().all(|(key, wanted)| match live.get(key) {
+            Some(held) if ATOMIC.contains(&key.as_str()) => held == wanted,
             Some(held) => holds(held, wanted) || (is_amount_parent(key) && same_amounts(held, wanted)),
             None => is_empty(wanted),
         }),
@@ -114,6 +119,13 @@ mod tests {
         let live = json!({"metadata": {"annotations": {"a": "1", "kubectl.kubernetes.io/restartedAt": "now"}}, "status": {"x": 1}});
         assert!(holds(&live, &json!({"metadata": {"annotations": {"a": "1"}}})));
         assert!(!holds(&live, &json!({"metadata": {"annotations": {"a": "2"}}})));
+    }
+
+    #[test]
+    fn an_entry_that_somebody_adds_to_a_selector_is_a_difference() {
+        let desired = json!({"spec": {"selector": {"service": "cart"}}});
+        assert!(holds(&json!({"spec": {"selector": {"service": "cart"}, "type": "ClusterIP"}}), &desired));
+        assert!(!holds(&json!({"spec": {"selector": {"service": "cart", "name": "nobody"}}}), &desired));
     }
 
     #[test]
