@@ -60,7 +60,7 @@ async fn a_try_that_is_just_being_rolled_back_holds_the_next_one_up_for_a_moment
     let mut tx = database.begin("again").await.unwrap();
     let (again, subject) = (request("a"), Uuid::now_v7());
     let roll_back = async {
-        sqlx::query("select pg_sleep(0.05)").execute(&mut *lost).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
         drop(lost);
     };
     let (claim, ()) = futures::join!(again.claim(&mut tx, subject, LEASE), roll_back);
