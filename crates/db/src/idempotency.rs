@@ -81,7 +81,7 @@ impl Request {
     }
 
     /// Claims the request in the transaction of `conn`, for `lease` from now where that transaction commits before the
-    /// request is done.
+    /// request is done. A twin that is under way is waited for 250 ms before the answer is [`Claim::InFlight`].
     pub async fn claim(
         &self,
         conn: &mut PgConnection,
