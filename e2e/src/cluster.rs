@@ -130,6 +130,12 @@ impl Cluster {
         Ok(Store::new(space, &text(&found["metadata"]["name"])))
     }
 
+    /// Names of the nodes.
+    pub async fn node_names(&self) -> Result<Vec<String>> {
+        let nodes = self.nodes().await?;
+        Ok(nodes.iter().filter_map(|node| node["metadata"]["name"].as_str()).map(str::to_owned).collect())
+    }
+
     /// Every node.
     pub async fn nodes(&self) -> Result<Vec<Value>> {
         let list = self.api().get(&NODES.list(None)).await?;

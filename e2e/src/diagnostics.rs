@@ -42,7 +42,8 @@ impl Space {
 }
 
 /// Whether a pod's condition `Ready` is true.
-pub(crate) fn is_ready(pod: &Value) -> bool {
+#[must_use]
+pub fn is_ready(pod: &Value) -> bool {
     condition(pod, "Ready").is_some_and(|condition| condition["status"] == "True")
 }
 

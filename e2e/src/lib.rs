@@ -38,6 +38,7 @@ pub use answer::Answer;
 pub use api::{Api, Refused};
 pub use audit::{AuditLog, Mark, Request};
 pub use cluster::{Cluster, unique, workspace};
+pub use diagnostics::is_ready;
 pub use events::events_of;
 pub use forward::Forward;
 pub use kubectl::{Kubectl, Outcome};

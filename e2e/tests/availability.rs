@@ -12,6 +12,9 @@ const ROLLOUT: Duration = Duration::from_mins(3);
 const READY: Duration = Duration::from_mins(5);
 /// The service before the last: what others need comes first, the entrance last.
 const ORDER: [&str; 6] = ["auth", "catalog", "inventory", "cart", "orders", "gateway"];
+/// Pods with a volume of the node's own, and all others.
+const DATA: &str = "greencommerce.dev/tier=data";
+const MOVABLE: &str = "greencommerce.dev/tier!=data";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_fails_while_every_service_is_restarted() -> Result<()> {
@@ -44,7 +47,7 @@ async fn no_request_fails_while_a_new_release_rolls_out() -> Result<()> {
     let (repository, _) = image.rsplit_once(':').context("an image without a tag")?;
     let tag = unique("release");
     let release = format!("{repository}:{tag}");
-    for node in node_names(&cluster).await? {
+    for node in cluster.node_names().await? {
         Machine::of_the_cluster().tag_image(&node, &image, &release).await?;
     }
     let load = shoppers(&cluster).await?;
@@ -65,7 +68,7 @@ async fn no_request_fails_while_a_new_release_rolls_out() -> Result<()> {
     let status = settled.map(|store| store["status"].clone());
     store.patch(&json!({"spec": {"image": {"tag": before["spec"]["image"]["tag"]}}})).await?;
     store.wait_ready(READY).await?;
-    for node in node_names(&cluster).await? {
+    for node in cluster.node_names().await? {
         Machine::of_the_cluster().untag_image(&node, &release).await?;
     }
     println!("release: {report}");
@@ -115,21 +118,22 @@ async fn the_catalogue_grows_with_its_load_and_shrinks_after_it() -> Result<()> 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_fails_while_a_node_is_drained() -> Result<()> {
     let cluster = Cluster::alone().await?;
-    let nodes = node_names(&cluster).await?;
+    let nodes = cluster.node_names().await?;
     ensure!(nodes.len() >= 2, "a node can be drained only where another is left: cargo xtask up --nodes 2");
-    // Given a store with two pods of each service that the load needs, spread over the nodes
+    // Given a store with two pods of each service that the load needs, some of each on one node
     let store = cluster.store().await?;
     let before = store.set_service(json!({"name": "catalog", "replicas": 2})).await?;
     store.wait_ready(READY).await?;
     let path = ["gateway", "catalog", "cart", "auth"];
-    let victim = node_without_data(&store, &nodes).await?;
+    let victim = node_with_least_data(&store, &nodes).await?;
     for service in path {
-        spread(&store, service, &victim).await?;
+        bring_to(&store, service, &victim).await?;
     }
     let load = shoppers(&cluster).await?;
 
-    // When the node that holds none of the store's data is drained, and comes back
-    let arguments = ["drain", &victim, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=240s"];
+    // When a node is drained of everything but what its disk binds to it, and comes back
+    let movable = format!("--pod-selector={MOVABLE}");
+    let arguments = ["drain", &victim, &movable, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=240s"];
     let drained = cluster.kubectl().run(arguments).await;
     let emptied = pods_on(&store, &victim).await;
     let settled = store.wait_ready(READY).await;
@@ -155,36 +159,37 @@ async fn shoppers(cluster: &Cluster) -> Result<Load> {
     Load::start(RATE, mix)
 }
 
-async fn node_names(cluster: &Cluster) -> Result<Vec<String>> {
-    let nodes = cluster.nodes().await?;
-    Ok(nodes.iter().filter_map(|node| node["metadata"]["name"].as_str()).map(str::to_owned).collect())
-}
-
-/// The node that holds none of the pods with a volume: those cannot move.
-async fn node_without_data(store: &Store, nodes: &[String]) -> Result<String> {
-    let data = store.space().select(PODS, "greencommerce.dev/tier=data").await?;
-    let taken: BTreeSet<&str> = data.iter().filter_map(|pod| pod["spec"]["nodeName"].as_str()).collect();
-    let free = nodes.iter().find(|node| !taken.contains(node.as_str()));
-    free.cloned().with_context(|| format!("data pods are on every node: {taken:?}"))
+/// The node that holds the fewest of the pods with a volume: those cannot move.
+async fn node_with_least_data(store: &Store, nodes: &[String]) -> Result<String> {
+    let data = store.space().select(PODS, DATA).await?;
+    let held = |node: &&String| data.iter().filter(|pod| pod["spec"]["nodeName"] == node.as_str()).count();
+    nodes.iter().min_by_key(held).cloned().context("no node")
 }
 
 /// Makes sure that the drain is none for show: at least one pod of the service is on the node. After an earlier drain
-/// they are together elsewhere; a restart spreads them again.
-async fn spread(store: &Store, service: &str, node: &str) -> Result<()> {
+/// they are together elsewhere; with the other nodes closed, a restart brings them over.
+async fn bring_to(store: &Store, service: &str, node: &str) -> Result<()> {
     let is_there =
         async || -> Result<bool> { Ok(store.pods(service).await?.iter().any(|pod| pod["spec"]["nodeName"] == node)) };
-    if !is_there().await? {
-        let deployment = format!("deployment/{}", store.child(service));
-        store.space().kubectl().run(["rollout", "restart", &deployment, "--namespace", store.space().name()]).await?;
-        store.wait_rolled_out(service, ROLLOUT).await?;
+    if is_there().await? {
+        return Ok(());
     }
-    ensure!(is_there().await?, "no pod of {service} is on {node}: they are not spread");
+    let kubectl = store.space().kubectl();
+    let others = format!("--selector=kubernetes.io/hostname!={node}");
+    kubectl.run(["cordon", &others]).await?;
+    let deployment = format!("deployment/{}", store.child(service));
+    let restarted = kubectl.run(["rollout", "restart", &deployment, "--namespace", store.space().name()]).await;
+    let rolled_out = store.wait_rolled_out(service, ROLLOUT).await;
+    kubectl.run(["uncordon", &others]).await?;
+    restarted?;
+    rolled_out?;
+    ensure!(is_there().await?, "no pod of {service} is on {node}, and the other nodes were closed");
     Ok(())
 }
 
-/// Pods of the store on a node, but for those that are done.
+/// Pods of the store on a node that can move and are not done.
 async fn pods_on(store: &Store, node: &str) -> Result<Vec<String>> {
-    let pods = store.space().list(PODS).await?;
+    let pods = store.space().select(PODS, MOVABLE).await?;
     let on_it = pods.iter().filter(|pod| pod["spec"]["nodeName"] == node);
     let alive = on_it.filter(|pod| pod["status"]["phase"] != "Succeeded" && pod["status"]["phase"] != "Failed");
     Ok(alive.filter_map(|pod| pod["metadata"]["name"].as_str()).map(str::to_owned).collect())

@@ -9,9 +9,9 @@ use anyhow::{Context as _, Result, ensure};
 use e2e::{
     AUTOSCALERS, BUDGETS, CLAIMS, CONFIG_MAPS, Cluster, DEPLOYMENTS, JOBS, Machine, NODES, PODS, Resource, SECRETS,
     SERVICE_ACCOUNTS, SERVICES, STATEFUL_SETS, STORE_DATABASES, STORE_SERVICES, STORE_TOPICS, STORES, Seen, Space,
-    Store, wait_until, xtask,
+    Store, is_ready, unique, wait_until, xtask,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const READY: Duration = Duration::from_mins(5);
 /// The administrator in the audit log, as which `cargo xtask up` comes.
@@ -50,15 +50,13 @@ async fn processes_that_are_killed_come_back() -> Result<()> {
     let machine = Machine::of_the_cluster();
     let store = cluster.store().await?;
     store.wait_ready(READY).await?;
-    let nodes = cluster.nodes().await?;
-    let name =
-        |node: Option<&Value>| node.and_then(|node| node["metadata"]["name"].as_str()).unwrap_or_default().to_owned();
-    let (first, last) = (name(nodes.first()), name(nodes.last()));
+    let nodes = cluster.node_names().await?;
+    let (first, last) = (nodes.first().context("no node")?, nodes.last().context("no node")?);
 
     // Given a kubelet, a containerd, an API server that are killed at once
-    machine.kill_of_node("kubelet", &first).await?;
-    machine.kill_of_node("containerd", &last).await?;
-    machine.kill_api_server(&first).await?;
+    machine.kill_of_node("kubelet", first).await?;
+    machine.kill_of_node("containerd", last).await?;
+    machine.kill_api_server(first).await?;
     // Then shoppers do not notice,
     cluster.shop()?.get("/api/products").send().await?.expect(200)?;
 
@@ -75,8 +73,8 @@ async fn processes_that_are_killed_come_back() -> Result<()> {
         Ok(Seen::when(nodes.iter().all(ready), format!("{:?}", nodes.iter().map(ready).collect::<Vec<_>>())))
     })
     .await?;
-    for node in nodes.iter().map(|node| name(Some(node))) {
-        replace_a_pod_on(&store, &node).await?;
+    for node in &nodes {
+        start_a_pod_on(&store, node).await?;
     }
     store.wait_ready(READY).await?;
     cluster.shop()?.get("/api/products").send().await?.expect(200)?;
@@ -118,38 +116,23 @@ async fn up() -> Result<Duration> {
     Ok(begun.elapsed())
 }
 
-/// Deletes a pod of a service with more than one that is on the node, and waits until the service is whole. A node with
-/// none of them gets one by being the only one that takes pods.
-async fn replace_a_pod_on(store: &Store, node: &str) -> Result<()> {
-    let others = store.space().cluster().nodes().await?;
-    let others: Vec<&str> =
-        others.iter().filter_map(|other| other["metadata"]["name"].as_str()).filter(|other| *other != node).collect();
-    for other in &others {
-        cordon(store, other, true).await?;
-    }
-    let replaced = replace_a_pod(store, node).await;
-    for other in &others {
-        cordon(store, other, false).await?;
-    }
-    replaced
-}
-
-async fn replace_a_pod(store: &Store, node: &str) -> Result<()> {
-    let pods = store.pods("cart").await?;
-    let victim = pods.first().and_then(|pod| pod["metadata"]["name"].as_str()).context("no cart")?;
-    store.space().delete(PODS, victim).await?;
-    store.space().wait_gone(PODS, victim, READY).await?;
-    store.wait_rolled_out("cart", READY).await?;
-    let now = store.pods("cart").await?;
-    let fresh = now.iter().filter(|pod| !pods.iter().any(|old| old["metadata"]["uid"] == pod["metadata"]["uid"]));
-    let places: Vec<&Value> = fresh.map(|pod| &pod["spec"]["nodeName"]).collect();
-    ensure!(places == [node], "the new pod is on {places:?} instead of {node}");
-    Ok(())
-}
-
-async fn cordon(store: &Store, node: &str, closed: bool) -> Result<()> {
-    let verb = if closed { "cordon" } else { "uncordon" };
-    store.space().kubectl().run([verb, node]).await.map(drop)
+/// Has the scheduler put one more pod of a service on the node, and waits until it serves there.
+async fn start_a_pod_on(store: &Store, node: &str) -> Result<()> {
+    let space = store.space();
+    let mut pod = space.get(DEPLOYMENTS, &store.child("cart")).await?["spec"]["template"].clone();
+    let name = unique("extra");
+    // Without the labels of the service no request comes to it.
+    pod["metadata"] = json!({"name": name});
+    pod["spec"]["nodeSelector"] = json!({"kubernetes.io/hostname": node});
+    space.create(PODS, &pod).await?;
+    let ready = wait_until(space, &format!("a pod that serves on {node}"), READY, async || {
+        let pod = space.get(PODS, &name).await?;
+        Ok(Seen::when(is_ready(&pod) && pod["spec"]["nodeName"] == node, pod["status"].to_string()))
+    })
+    .await;
+    space.delete(PODS, &name).await?;
+    space.wait_gone(PODS, &name, READY).await?;
+    ready
 }
 
 /// The version of everything in these namespaces, and of the nodes' specs.

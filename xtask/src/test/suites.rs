@@ -41,6 +41,8 @@ fn e2e(step: &Step) -> Cmd<'_> {
     step.command("cargo")
         .args(["test", "--locked", "--package", "e2e", "--no-fail-fast"])
         .env("CARGO_TERM_COLOR", "never")
+        // An error says what was waited for and what was seen instead; forty frames of an executor say nothing.
+        .env("RUST_LIB_BACKTRACE", "0")
         .directory(&workspace::root())
 }
 
