@@ -1,6 +1,6 @@
 //! Store: one shop.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -83,6 +83,9 @@ pub struct StoreSpec {
     /// What happens to the store's data when the store is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
+    /// Whether the store sleeps: every service, the databases, the broker and the cache run no pod, and all data is kept.
+    #[serde(default)]
+    pub suspend: bool,
 }
 
 /// The image that all services run.
@@ -358,16 +361,38 @@ pub struct Upgrade {
     #[x_kube(validation = Rule::new("self.matches('^([0-9]+h)?([0-9]+m)?([0-9]+s)?$') && duration(self) >= duration('10s') && duration(self) <= duration('24h')")
         .message("must be a duration from 10s to 24h, for example 90s, 5m or 1h30m"))]
     pub migration_timeout: String,
+    /// How long the roll of one service may go without progress before the version counts as bad, for example `90s` or `10m`.
+    #[serde(default = "default_progress_deadline")]
+    #[schemars(length(min = 2, max = 16))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]+h)?([0-9]+m)?([0-9]+s)?$') && duration(self) >= duration('10s') && duration(self) <= duration('24h')")
+        .message("must be a duration from 10s to 24h, for example 90s, 5m or 1h30m"))]
+    pub progress_deadline: String,
+    /// Whether a version that cannot be rolled out is taken back: every service goes back to the last version that ran, and
+    /// the bad one is not tried again until the spec changes.
+    #[serde(default = "default_auto_rollback")]
+    pub auto_rollback: bool,
 }
 
 impl Default for Upgrade {
     fn default() -> Self {
-        Self { migration_timeout: default_migration_timeout() }
+        Self {
+            migration_timeout: default_migration_timeout(),
+            progress_deadline: default_progress_deadline(),
+            auto_rollback: default_auto_rollback(),
+        }
     }
 }
 
 fn default_migration_timeout() -> String {
     "5m".to_owned()
+}
+
+fn default_progress_deadline() -> String {
+    "10m".to_owned()
+}
+
+fn default_auto_rollback() -> bool {
+    true
 }
 
 /// What is known about a store.
@@ -391,6 +416,51 @@ pub struct StoreStatus {
     /// Where the shop is reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoints: Option<Endpoints>,
+    /// The upgrades so far, the newest first; at most 10.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<UpgradeRecord>,
+}
+
+/// One upgrade: from the version that ran before it to another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct UpgradeRecord {
+    /// Version that ran before; none for the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Version that was asked for.
+    pub to: String,
+    /// Image of that version.
+    pub image: String,
+    /// Hash of what decides whether the upgrade can work: it is tried again only when this changes.
+    pub attempt: String,
+    /// How it went.
+    pub result: UpgradeResult,
+    /// Why it did not succeed, as one word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Why it did not succeed, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// When it was first seen.
+    pub started: Time,
+    /// When its result was known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Time>,
+}
+
+/// How an upgrade went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum UpgradeResult {
+    /// It is under way.
+    Running,
+    /// Every service runs the version.
+    Succeeded,
+    /// It could not be rolled out; the services went back to the version before.
+    RolledBack,
+    /// It could not be carried out, and nothing was taken back: no service had changed, or `autoRollback` is off.
+    Failed,
+    /// Another version was asked for before it ended.
+    Superseded,
 }
 
 /// What is known about one service of a store.
