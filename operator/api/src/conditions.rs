@@ -21,6 +21,10 @@ pub enum ConditionType {
     StorageReady,
     /// StoreDatabase: the PostgreSQL server accepts connections.
     ServerReady,
+    /// Store: something needs a hand, though the shop may serve.
+    Degraded,
+    /// Store: it sleeps, on request.
+    Suspended,
 }
 
 impl ConditionType {
@@ -37,6 +41,8 @@ impl ConditionType {
             Self::Upgraded => "Upgraded",
             Self::StorageReady => "StorageReady",
             Self::ServerReady => "ServerReady",
+            Self::Degraded => "Degraded",
+            Self::Suspended => "Suspended",
         }
     }
 }
@@ -90,6 +96,10 @@ impl Reason {
                 | Self::Migrating
                 | Self::Upgrading
                 | Self::UpToDate
+                | Self::RollingBack
+                | Self::Suspending
+                | Self::Suspended
+                | Self::NotSuspended
         )
     }
 }
@@ -145,6 +155,20 @@ reasons! {
     Upgrading,
     /// The version of the spec runs.
     UpToDate,
+    /// The pods of a version did not become ready in time.
+    ProgressDeadlineExceeded,
+    /// A version that could not be rolled out is being taken back.
+    RollingBack,
+    /// A version could not be rolled out and was taken back: the one before it runs.
+    UpgradeRolledBack,
+    /// The databases are in a shape that the older version cannot work with.
+    DowngradeRefused,
+    /// The store is going to sleep: pods are ending.
+    Suspending,
+    /// The store sleeps: it runs no pod, and its data is kept.
+    Suspended,
+    /// The store is not asked to sleep.
+    NotSuspended,
     /// The spec cannot be carried out.
     SpecInvalid,
     /// The stored object does not fit its schema.

@@ -405,7 +405,7 @@ pub struct StoreStatus {
     /// Release that runs: every service of the store has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// State: `Ready`, `Progressing`, `DatabaseReady`, `EventsReady`, `CacheReady`, `ServicesReady`, `Upgraded`, `StorageReady`.
+    /// State: `Ready`, `Progressing`, `Degraded`, `Suspended`, `DatabaseReady`, `EventsReady`, `CacheReady`, `ServicesReady`, `Upgraded`, `StorageReady`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

@@ -47,6 +47,9 @@ pub struct StoreDatabaseSpec {
     /// What happens to the data when this object is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
+    /// Whether the server sleeps: it runs no pod, and its volume is kept. A server that exists is left alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
 }
 
 /// Where the databases of a store live: exactly one of the fields is set.

@@ -78,6 +78,10 @@ pub struct StoreServiceSpec {
     /// Scales the service by CPU use instead of a fixed number of pods.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub autoscaling: Option<Autoscaling>,
+    /// Seconds that a roll may go without progress before it counts as failed; 600 if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 86400))]
+    pub progress_deadline_seconds: Option<i32>,
     /// Compute resources of the container.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,

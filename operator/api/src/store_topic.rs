@@ -66,6 +66,9 @@ pub struct StoreTopicSpec {
     /// What happens to the topic when this object is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
+    /// Whether the brokers sleep: the topic is then left as it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
 }
 
 fn default_partitions() -> i32 {

@@ -7,15 +7,19 @@ mod dereference;
 mod error;
 mod names;
 mod plan;
+mod sleep;
 mod status;
+mod upgrade;
 mod validate;
+mod verdict;
 
 use std::sync::Arc;
 
 use api::Store;
 use kube::runtime::controller::Action;
 
-use self::error::StoreError;
+pub(crate) use self::sleep::sleeps;
+use self::{apply::Wrote, error::StoreError};
 use crate::framework::{Context, Reconciler, add_finalizer, write_status};
 
 /// Makes the cluster hold what a Store describes.
@@ -34,13 +38,20 @@ impl Reconciler for StoreReconciler {
         }
         let seen = dereference::dereference(context, &store).await?;
         let validated = validate::validate(&store, &seen)?;
-        let plan = plan::plan(&validated, &seen);
-        let children = build::build(&validated, &plan);
+        let course = upgrade::course(&validated, store.status.as_ref());
+        let plan = plan::plan(&validated, &seen, course);
         // Before there is anything to be held back for.
         add_finalizer(context, &*store).await?;
-        // The children are many and large: they need not live in every reconciliation that waits.
-        let wrote = Box::pin(apply::apply(context, &validated, &seen, &plan, children)).await?;
-        let (status, findings) = status::derive(&validated, &seen, &plan, store.status.as_ref(), &wrote);
+        let wrote = if upgrade::turns_back(&seen, &plan) {
+            // The status says so first; it wakes us again to do it.
+            Wrote::default()
+        } else {
+            let children = build::build(&validated, &plan);
+            // The children are many and large: they need not live in every reconciliation that waits.
+            Box::pin(apply::apply(context, &validated, &seen, &plan, children)).await?
+        };
+        let before = store.status.as_ref();
+        let (status, findings) = status::derive(&validated, &seen, &plan, before, &wrote, context.clock.now());
         write_status(context, &*store, status, findings).await?;
         Ok(Action::await_change())
     }

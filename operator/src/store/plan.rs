@@ -3,16 +3,18 @@
 //! Migrations come first, while the old pods serve; a failed one changes no service. Then the services that exist
 //! change their image one after the other, in the order in which they need one another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use api::{ServiceName, Status, StoreService, label};
+use api::{Reason, ServiceName, Status, StoreService, label};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::ResourceExt;
 
 use super::{
     dereference::Seen,
     names::{Names, has_database},
+    upgrade::Course,
     validate::{Image, Validated},
+    verdict::data_works,
 };
 use crate::{
     framework::{PodTrouble, content_hash, trouble_of},
@@ -30,6 +32,12 @@ pub(super) struct Plan {
     pub(super) job_hash: String,
     /// The label by which the Jobs of this image are known.
     pub(super) image_hash: String,
+    /// Which release the services go to.
+    pub(super) course: Course,
+    /// Services that run no pod now, whatever their settings say: the store sleeps, or its data is not awake yet.
+    pub(super) at_rest: BTreeSet<ServiceName>,
+    /// Whether databases, broker and cache sleep.
+    pub(super) data_sleeps: bool,
 }
 
 /// State of the migration of one service's database.
@@ -42,7 +50,7 @@ pub(super) enum Migration {
     /// It is done.
     Done,
     /// It failed for good; the text says which Job and why.
-    Failed(String),
+    Failed(Reason, String),
 }
 
 impl Plan {
@@ -52,26 +60,57 @@ impl Plan {
     }
 
     /// The first migration that failed.
-    pub(super) fn failure(&self) -> Option<&str> {
+    pub(super) fn failure(&self) -> Option<(Reason, &str)> {
         self.migrations.values().find_map(|migration| match migration {
-            Migration::Failed(message) => Some(message.as_str()),
+            Migration::Failed(reason, message) => Some((*reason, message.as_str())),
             Migration::Waiting | Migration::Running(_) | Migration::Done => None,
         })
     }
 }
 
-pub(super) fn plan(of: &Validated, seen: &Seen) -> Plan {
+pub(super) fn plan(of: &Validated, seen: &Seen, course: Course) -> Plan {
     let image_hash = content_hash([of.image.reference.as_bytes()]);
     let job_hash = job_hash(of);
-    let migrations: BTreeMap<ServiceName, Migration> = of
-        .services
-        .keys()
-        .filter(|service| has_database(**service))
-        .map(|&service| (service, migration(of, seen, service, &image_hash, &job_hash)))
-        .collect();
-    let mut plan = Plan { migrations, images: BTreeMap::new(), job_hash, image_hash };
-    plan.images = images(of, seen, plan.migrated());
+    let migrate = !of.suspend && course.taken_back.is_none();
+    let state = |service: ServiceName| {
+        // A release that ran before finds its databases as it left them, or as a later one may leave them for it.
+        if migrate { migration(of, seen, service, &image_hash, &job_hash) } else { Migration::Done }
+    };
+    let services = of.services.keys().filter(|service| has_database(**service));
+    let migrations: BTreeMap<ServiceName, Migration> = services.map(|&service| (service, state(service))).collect();
+    let mut plan = Plan {
+        migrations,
+        images: BTreeMap::new(),
+        job_hash,
+        image_hash,
+        course,
+        at_rest: at_rest(of, seen),
+        data_sleeps: of.suspend && seen.services.values().all(|service| sleeps(service)),
+    };
+    plan.images = images(of, seen, &plan);
     plan
+}
+
+/// Services that sleep, and those that slept and whose data is not awake yet.
+fn at_rest(of: &Validated, seen: &Seen) -> BTreeSet<ServiceName> {
+    if of.suspend {
+        return of.services.keys().copied().collect();
+    }
+    let was_put_to_rest = |name: &&ServiceName| {
+        let wanted = of.services.get(name).is_some_and(|settings| settings.replicas != Some(0));
+        wanted && seen.services.get(name).is_some_and(|live| live.spec.replicas == Some(0))
+    };
+    let resting: BTreeSet<ServiceName> = of.services.keys().filter(was_put_to_rest).copied().collect();
+    if resting.is_empty() || data_works(of, seen) { BTreeSet::new() } else { resting }
+}
+
+/// Whether the service has no pod left.
+fn sleeps(service: &StoreService) -> bool {
+    service.spec.replicas == Some(0)
+        && service
+            .status
+            .as_ref()
+            .is_some_and(|status| status.observed_generation() == service.metadata.generation && status.replicas == 0)
 }
 
 /// Changes with what makes another Job necessary: a failed one is tried again when the user changes any of it.
@@ -91,7 +130,7 @@ fn migration(of: &Validated, seen: &Seen, service: ServiceName, image_hash: &str
     let name = of.names.migration(service, job_hash);
     match seen.jobs.iter().find(|job| job.name_any() == name) {
         Some(job) => match ended(job, "Failed") {
-            Some(cause) => Migration::Failed(failure(service, job, &cause, &seen.job_pods)),
+            Some(cause) => failure(service, job, &cause, &seen.job_pods),
             None => Migration::Running(trouble_of(pods_of(job, &seen.job_pods))),
         },
         None if database_is_ready(seen, service) => Migration::Running(None),
@@ -115,14 +154,30 @@ fn pods_of<'a>(job: &Job, pods: &'a [std::sync::Arc<Pod>]) -> impl Iterator<Item
     pods.iter().map(|pod| &**pod).filter(move |pod| label_is(*pod, "batch.kubernetes.io/job-name", &name))
 }
 
-fn failure(service: ServiceName, job: &Job, cause: &str, pods: &[std::sync::Arc<Pod>]) -> String {
+/// What `greencommerce migrate` exits with when a later release has left the database in a shape that this one does not
+/// know and cannot work with.
+pub(super) const EXIT_SCHEMA_TOO_NEW: i32 = 3;
+
+fn failure(service: ServiceName, job: &Job, cause: &str, pods: &[std::sync::Arc<Pod>]) -> Migration {
     let trouble = trouble_of(pods_of(job, pods)).map(|trouble| format!("; {}", trouble.message)).unwrap_or_default();
-    format!(
-        "the migration of {} failed in Job {} ({cause}{trouble}): the services still run their former image; read the \
-         Job's log, then set another spec.version, or delete the Job to try again",
-        service.as_str(),
-        job.name_any(),
-    )
+    let (service, job_name) = (service.as_str(), job.name_any());
+    if pods_of(job, pods).any(|pod| exit_code(pod) == Some(EXIT_SCHEMA_TOO_NEW)) {
+        let message = format!(
+            "the database of {service} is in the shape of a later release, which this version cannot work with (Job \
+             {job_name}{trouble}): the services still run their former image; set the version that ran, or a later one"
+        );
+        return Migration::Failed(Reason::DowngradeRefused, message);
+    }
+    let message = format!(
+        "the migration of {service} failed in Job {job_name} ({cause}{trouble}): the services still run their former \
+         image; read the Job's log, then set another spec.version, or delete the Job to try again"
+    );
+    Migration::Failed(Reason::MigrationFailed, message)
+}
+
+fn exit_code(pod: &Pod) -> Option<i32> {
+    let containers = pod.status.as_ref()?.container_statuses.as_deref()?;
+    containers.iter().find_map(|container| Some(container.state.as_ref()?.terminated.as_ref()?.exit_code))
 }
 
 fn database_is_ready(seen: &Seen, service: ServiceName) -> bool {
@@ -133,9 +188,11 @@ fn database_is_ready(seen: &Seen, service: ServiceName) -> bool {
 }
 
 /// The image of each service: the new one as soon as the databases fit it and every service before has it and is
-/// ready; until then the one it has. A service that does not exist yet starts with the new one.
-fn images(of: &Validated, seen: &Seen, migrated: bool) -> BTreeMap<ServiceName, String> {
-    let target = &of.image.reference;
+/// ready; until then the one it has. A service that does not exist yet starts with the new one. On the way back all
+/// change at once, and while the store sleeps none does.
+fn images(of: &Validated, seen: &Seen, plan: &Plan) -> BTreeMap<ServiceName, String> {
+    let (target, migrated) = (&plan.course.release.image, plan.migrated() && !of.suspend);
+    let back = plan.course.taken_back.is_some();
     let mut may_roll = migrated;
     let mut images = BTreeMap::new();
     for service in ServiceName::ALL.into_iter().filter(|service| of.services.contains_key(service)) {
@@ -147,7 +204,7 @@ fn images(of: &Validated, seen: &Seen, migrated: bool) -> BTreeMap<ServiceName, 
             Some(live) if may_roll || live.spec.image == *target => {
                 images.insert(service, target.clone());
                 // Only a service that is being changed holds up the next: one that is ill for another reason does not.
-                may_roll = may_roll && has_rolled(live, target);
+                may_roll = may_roll && (back || has_rolled(live, target));
             }
             Some(live) => {
                 images.insert(service, live.spec.image.clone());
@@ -167,7 +224,7 @@ fn has_rolled(live: &StoreService, target: &str) -> bool {
 
 /// Jobs that no longer matter: of other images or settings, once every database fits the present one.
 pub(super) fn obsolete_jobs<'a>(plan: &'a Plan, seen: &'a Seen, names: &'a Names) -> impl Iterator<Item = &'a Job> {
-    let done = plan.migrated();
+    let done = plan.migrated() && plan.course.taken_back.is_none() && !plan.data_sleeps;
     seen.jobs.iter().map(|job| &**job).filter(move |job| {
         let current = plan.migrations.keys().any(|service| names.migration(*service, &plan.job_hash) == job.name_any());
         let complete = label_is(*job, label::IMAGE, &plan.image_hash) && ended(job, "Complete").is_some();
@@ -183,7 +240,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::store::validate::validate;
+    use crate::store::{upgrade::course, validate::validate};
 
     fn validated(version: &str) -> Validated {
         let store: Store = serde_json::from_value(json!({
@@ -192,6 +249,11 @@ mod tests {
         }))
         .unwrap();
         validate(&store, &Seen::default()).unwrap()
+    }
+
+    /// The plan of a store without a history.
+    fn asked(of: &Validated, seen: &Seen) -> Plan {
+        plan(of, seen, course(of, None))
     }
 
     fn with_databases() -> Seen {
@@ -206,7 +268,7 @@ mod tests {
     }
 
     fn job(of: &Validated, service: ServiceName, condition: Option<&str>) -> Arc<Job> {
-        let plan = plan(of, &Seen::default());
+        let plan = asked(of, &Seen::default());
         let conditions: Vec<Value> =
             condition.iter().map(|type_| json!({"type": type_, "status": "True", "message": "boom"})).collect();
         let job = serde_json::from_value(json!({
@@ -247,7 +309,7 @@ mod tests {
 
     #[test]
     fn nothing_starts_before_the_databases_are_there() {
-        let plan = plan(&validated("1.0.0"), &Seen::default());
+        let plan = asked(&validated("1.0.0"), &Seen::default());
         assert!(plan.migrations.values().all(|migration| *migration == Migration::Waiting));
         assert!(plan.images.is_empty());
     }
@@ -256,11 +318,11 @@ mod tests {
     fn migrations_start_with_the_databases_and_services_after_them() {
         let of = validated("1.0.0");
         let mut seen = with_databases();
-        let started = plan(&of, &seen);
+        let started = asked(&of, &seen);
         assert!(started.migrations.values().all(|migration| *migration == Migration::Running(None)));
         assert!(started.images.is_empty());
         seen.jobs = all_migrated(&of);
-        let done = plan(&of, &seen);
+        let done = asked(&of, &seen);
         assert!(done.migrated());
         assert_eq!(done.images.len(), 6);
     }
@@ -272,8 +334,8 @@ mod tests {
         seen.services = everywhere("1.0.0");
         seen.jobs = all_migrated(&of);
         seen.jobs[3] = job(&of, ServiceName::Orders, Some("Failed"));
-        let plan = plan(&of, &seen);
-        assert!(plan.failure().unwrap().contains("boom"));
+        let plan = asked(&of, &seen);
+        assert!(plan.failure().unwrap().1.contains("boom"));
         assert!(tags(&plan).iter().all(|(_, tag)| *tag == "1.0.0"));
     }
 
@@ -283,11 +345,14 @@ mod tests {
         let mut seen = with_databases();
         seen.jobs = all_migrated(&of);
         seen.services = everywhere("1.0.0");
-        assert_eq!(tags(&plan(&of, &seen))[..2], [(ServiceName::Auth, "2.0.0"), (ServiceName::Inventory, "1.0.0")]);
+        assert_eq!(tags(&asked(&of, &seen))[..2], [(ServiceName::Auth, "2.0.0"), (ServiceName::Inventory, "1.0.0")]);
         seen.services.insert(ServiceName::Auth, service("2.0.0", "1.0.0"));
-        assert_eq!(tags(&plan(&of, &seen))[1], (ServiceName::Inventory, "1.0.0"));
+        assert_eq!(tags(&asked(&of, &seen))[1], (ServiceName::Inventory, "1.0.0"));
         seen.services.insert(ServiceName::Auth, service("2.0.0", "2.0.0"));
-        assert_eq!(tags(&plan(&of, &seen))[1..3], [(ServiceName::Inventory, "2.0.0"), (ServiceName::Catalog, "1.0.0")]);
+        assert_eq!(
+            tags(&asked(&of, &seen))[1..3],
+            [(ServiceName::Inventory, "2.0.0"), (ServiceName::Catalog, "1.0.0")]
+        );
     }
 
     #[test]
@@ -295,11 +360,64 @@ mod tests {
         let (old, new) = (validated("1.0.0"), validated("2.0.0"));
         let mut seen = with_databases();
         seen.jobs = all_migrated(&old);
-        assert_eq!(obsolete_jobs(&plan(&new, &seen), &seen, &new.names).count(), 0);
+        assert_eq!(obsolete_jobs(&asked(&new, &seen), &seen, &new.names).count(), 0);
         seen.jobs.extend(all_migrated(&new));
-        let plan = plan(&new, &seen);
+        let plan = asked(&new, &seen);
         let obsolete: Vec<String> = obsolete_jobs(&plan, &seen, &new.names).map(ResourceExt::name_any).collect();
         assert_eq!(obsolete.len(), 4);
         assert!(all_migrated(&old).iter().all(|job| obsolete.contains(&job.name_any())));
+    }
+
+    #[test]
+    fn a_database_that_is_too_new_for_the_version_is_told_from_a_migration_that_fails() {
+        let of = validated("1.0.0");
+        let mut seen = with_databases();
+        seen.jobs = vec![job(&of, ServiceName::Orders, Some("Failed"))];
+        assert_eq!(asked(&of, &seen).failure().unwrap().0, Reason::MigrationFailed);
+        let pod = json!({
+            "metadata": {"name": "p", "labels": {"batch.kubernetes.io/job-name": seen.jobs[0].name_any()}},
+            "status": {"containerStatuses": [{
+                "name": "migrate", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+                "state": {"terminated": {"exitCode": EXIT_SCHEMA_TOO_NEW, "message": "0007 is unknown"}},
+            }]},
+        });
+        seen.job_pods = vec![Arc::new(serde_json::from_value(pod).unwrap())];
+        let plan = asked(&of, &seen);
+        let (reason, message) = plan.failure().unwrap();
+        assert_eq!(reason, Reason::DowngradeRefused);
+        assert!(message.contains("0007 is unknown"), "{message}");
+    }
+
+    fn asleep(replicas: i32) -> Arc<StoreService> {
+        let mut live = (*service("1.0.0", "1.0.0")).clone();
+        live.spec.replicas = Some(0);
+        live.status.as_mut().unwrap().replicas = replicas;
+        Arc::new(live)
+    }
+
+    #[test]
+    fn data_sleeps_only_when_no_service_has_a_pod_left_and_no_image_changes_meanwhile() {
+        let mut of = validated("2.0.0");
+        of.suspend = true;
+        let mut seen = with_databases();
+        seen.services = everywhere("1.0.0");
+        let going = asked(&of, &seen);
+        assert_eq!((going.at_rest.len(), going.data_sleeps), (6, false));
+        assert!(tags(&going).iter().all(|(_, tag)| *tag == "1.0.0"));
+        seen.services.values_mut().for_each(|live| *live = asleep(0));
+        assert!(asked(&of, &seen).data_sleeps);
+        seen.services.insert(ServiceName::Orders, asleep(1));
+        assert!(!asked(&of, &seen).data_sleeps);
+    }
+
+    #[test]
+    fn services_that_slept_wait_for_their_data_and_those_that_run_do_not() {
+        let of = validated("1.0.0");
+        let mut seen = with_databases();
+        seen.services = everywhere("1.0.0");
+        seen.services.insert(ServiceName::Orders, asleep(0));
+        let plan = asked(&of, &seen);
+        assert_eq!(plan.at_rest, BTreeSet::from([ServiceName::Orders]));
+        assert!(!plan.data_sleeps);
     }
 }

@@ -1,22 +1,17 @@
 //! Step 5: how far the store is, and what keeps it. Pure.
 
-use api::{ConditionType, Endpoints, Reason, ServiceName, ServiceStatus, Status, StoreStatus};
-use k8s_openapi::{
-    api::apps::v1::StatefulSet,
-    apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta},
-};
+use api::{ConditionType, Endpoints, Reason, ServiceName, ServiceStatus, StoreStatus};
+use jiff::Timestamp;
 
 use super::{
-    apply::{Part, Wrote},
-    dereference::{Seen, Server},
-    names::TOPICS,
-    plan::{Migration, Plan},
+    apply::Wrote,
+    dereference::Seen,
+    plan::Plan,
+    sleep, upgrade,
     validate::Validated,
+    verdict::{Parts, Verdict, migrating},
 };
-use crate::framework::{Finding, trouble_of};
-
-/// What is known of a part: `Ok`, or why it is not ready.
-type Verdict = Result<(), (Reason, String)>;
+use crate::framework::Finding;
 
 /// The status, and the conditions to put into it.
 pub(super) fn derive(
@@ -25,61 +20,33 @@ pub(super) fn derive(
     plan: &Plan,
     before: Option<&StoreStatus>,
     wrote: &Wrote,
+    now: Timestamp,
 ) -> (StoreStatus, Vec<Finding>) {
-    let parts = Parts::look(of, seen, plan, wrote);
-    let rolled = parts.services.is_ok() && plan.migrated();
-    let status = StoreStatus {
-        version: if rolled { Some(of.version.clone()) } else { before.and_then(|before| before.version.clone()) },
+    let mut status = StoreStatus {
+        version: before.and_then(|before| before.version.clone()),
         services: services(of, seen),
         endpoints: endpoints(of),
+        history: before.map(|before| before.history.clone()).unwrap_or_default(),
         ..StoreStatus::default()
     };
+    if of.suspend {
+        return (status, sleep::findings(of, seen, plan, before, wrote));
+    }
+    let parts = Parts::look(of, seen, plan, wrote);
+    let rolled = parts.services.is_ok() && plan.migrated();
+    if rolled {
+        status.version = Some(plan.course.release.version.clone());
+    }
+    let outcome = upgrade::outcome(seen, plan, rolled);
+    status.history = upgrade::history(of, &plan.course, before, outcome, now);
     (status, findings(of, plan, parts, rolled))
 }
 
-struct Parts {
-    database: Verdict,
-    events: Verdict,
-    cache: Verdict,
-    storage: Verdict,
-    services: Verdict,
-}
-
-impl Parts {
-    fn look(of: &Validated, seen: &Seen, plan: &Plan, wrote: &Wrote) -> Self {
-        let kafka = server(&of.names.kafka(), &seen.kafka, wrote.any_of(Part::Kafka));
-        Self {
-            database: database(of, seen, wrote.any_of(Part::Database)),
-            events: kafka.and_then(|()| topics(of, seen, wrote.any_of(Part::Topics))),
-            cache: server(&of.names.cache(), &seen.cache, wrote.any_of(Part::Cache)),
-            storage: storage(of),
-            services: services_verdict(of, seen, plan, wrote),
-        }
-    }
-
-    /// The first part that is not ready. Migrations and services wait for data, so data comes first.
-    fn first_trouble(&self) -> Option<&(Reason, String)> {
-        let parts = [&self.database, &self.events, &self.cache, &self.services, &self.storage];
-        let mut troubles = parts.into_iter().filter_map(|part| part.as_ref().err());
-        // What needs someone's hand is told before what passes.
-        troubles.clone().find(|(reason, _)| reason.is_failure()).or_else(|| troubles.next())
-    }
-}
-
 fn findings(of: &Validated, plan: &Plan, parts: Parts, rolled: bool) -> Vec<Finding> {
-    let (ready, progressing) = (ConditionType::Ready, ConditionType::Progressing);
-    let mut findings = match parts.first_trouble().cloned() {
-        None => vec![
-            Finding::yes(ready, Reason::AllReady, format!("version {} runs and every part is ready", of.version)),
-            Finding::no(progressing, Reason::Settled, "nothing is under way"),
-        ],
-        Some((reason, message)) if reason.is_failure() => {
-            vec![Finding::no(ready, reason, message.clone()), Finding::no(progressing, reason, message)]
-        }
-        Some((reason, message)) => {
-            vec![Finding::no(ready, reason, message.clone()), Finding::yes(progressing, reason, message)]
-        }
-    };
+    let trouble = parts.first_trouble().cloned();
+    let mut findings = headline(plan, trouble.as_ref());
+    findings.push(degraded(plan, trouble.as_ref()));
+    findings.push(Finding::no(ConditionType::Suspended, Reason::NotSuspended, "the store is not asked to sleep"));
     findings.push(upgraded(of, plan, rolled));
     findings.extend([
         finding(ConditionType::DatabaseReady, parts.database, "the databases are ready"),
@@ -91,6 +58,57 @@ fn findings(of: &Validated, plan: &Plan, parts: Parts, rolled: bool) -> Vec<Find
     findings
 }
 
+/// Whether the store is ready, and whether it is on the way there.
+fn headline(plan: &Plan, trouble: Option<&(Reason, String)>) -> Vec<Finding> {
+    let (ready, progressing) = (ConditionType::Ready, ConditionType::Progressing);
+    let running = &plan.course.release.version;
+    match (trouble, taken_back(plan)) {
+        (None, None) => vec![
+            Finding::yes(ready, Reason::AllReady, format!("version {running} runs and every part is ready")),
+            Finding::no(progressing, Reason::Settled, "nothing is under way"),
+        ],
+        // What the spec asks for does not run, so the store is not as described, though every part works.
+        (None, Some(message)) => vec![
+            Finding::no(ready, Reason::UpgradeRolledBack, message.clone()),
+            Finding::no(progressing, Reason::UpgradeRolledBack, message),
+        ],
+        (Some((reason, message)), _) if reason.is_failure() => {
+            vec![Finding::no(ready, *reason, message.clone()), Finding::no(progressing, *reason, message.clone())]
+        }
+        (Some((_, message)), Some(_)) => {
+            let message = format!("version {running} comes back: {message}");
+            vec![
+                Finding::no(ready, Reason::RollingBack, message.clone()),
+                Finding::yes(progressing, Reason::RollingBack, message),
+            ]
+        }
+        (Some((reason, message)), None) => {
+            vec![Finding::no(ready, *reason, message.clone()), Finding::yes(progressing, *reason, message.clone())]
+        }
+    }
+}
+
+/// Whether someone should look, though shoppers may notice nothing.
+fn degraded(plan: &Plan, trouble: Option<&(Reason, String)>) -> Finding {
+    let condition = ConditionType::Degraded;
+    match (trouble.filter(|(reason, _)| reason.is_failure()), taken_back(plan)) {
+        (Some((reason, message)), _) => Finding::yes(condition, *reason, message.clone()),
+        (None, Some(message)) => Finding::yes(condition, Reason::UpgradeRolledBack, message),
+        (None, None) => Finding::no(condition, Reason::AllReady, "nothing needs a hand"),
+    }
+}
+
+fn taken_back(plan: &Plan) -> Option<String> {
+    let record = plan.course.taken_back.as_ref()?;
+    Some(format!(
+        "version {} was taken back and version {} runs, because {}: set a version that works, or change what kept this \
+         one from starting, and it is tried again",
+        record.to,
+        plan.course.release.version,
+        record.message.as_deref().unwrap_or("it could not be rolled out"),
+    ))
+}
+
 fn finding(condition: ConditionType, verdict: Verdict, ready: &str) -> Finding {
     match verdict {
         Ok(()) => Finding::yes(condition, Reason::AllReady, ready),
@@ -100,133 +118,20 @@ fn finding(condition: ConditionType, verdict: Verdict, ready: &str) -> Finding {
 
 fn upgraded(of: &Validated, plan: &Plan, rolled: bool) -> Finding {
     let condition = ConditionType::Upgraded;
+    if let Some(message) = taken_back(plan) {
+        return Finding::no(condition, Reason::UpgradeRolledBack, message);
+    }
     if rolled {
         return Finding::yes(condition, Reason::UpToDate, format!("every service runs version {}", of.version));
     }
-    if let Some(message) = plan.failure() {
-        return Finding::no(condition, Reason::MigrationFailed, message);
+    if let Some((reason, message)) = plan.failure() {
+        return Finding::no(condition, reason, message);
     }
     if plan.migrated() {
         return Finding::no(condition, Reason::Upgrading, format!("version {} is being rolled out", of.version));
     }
     let (reason, message) = migrating(plan);
     Finding::no(condition, reason, message)
-}
-
-/// What the migrations wait for, or do.
-fn migrating(plan: &Plan) -> (Reason, String) {
-    let of_state = |wanted: fn(&Migration) -> bool| {
-        let names = plan.migrations.iter().filter(|(_, migration)| wanted(migration)).map(|(name, _)| name.as_str());
-        names.collect::<Vec<_>>().join(", ")
-    };
-    if let Some(message) = plan.failure() {
-        return (Reason::MigrationFailed, message.to_owned());
-    }
-    let troubles = plan.migrations.values().find_map(|migration| match migration {
-        Migration::Running(trouble) => trouble.clone(),
-        Migration::Waiting | Migration::Done | Migration::Failed(_) => None,
-    });
-    if let Some(trouble) = troubles {
-        return (trouble.reason, format!("a migration does not start: {}", trouble.message));
-    }
-    let running = of_state(|migration| matches!(migration, Migration::Running(_)));
-    if running.is_empty() {
-        let waiting = of_state(|migration| *migration == Migration::Waiting);
-        return (Reason::WaitingForData, format!("migrations wait for the databases of: {waiting}"));
-    }
-    (Reason::Migrating, format!("migrations run: {running}"))
-}
-
-fn database(of: &Validated, seen: &Seen, wrote: bool) -> Verdict {
-    let child = seen.database.as_deref().filter(|_| !wrote);
-    let status = child.map(|database| (&database.metadata, database.status.as_ref()));
-    child_ready("StoreDatabase", of.names.store(), status)
-}
-
-fn topics(of: &Validated, seen: &Seen, wrote: bool) -> Verdict {
-    for topic in TOPICS {
-        let name = of.names.topic(topic);
-        let child = seen.topics.iter().find(|seen| seen.metadata.name.as_ref() == Some(&name)).filter(|_| !wrote);
-        child_ready("StoreTopic", &name, child.map(|topic| (&topic.metadata, topic.status.as_ref())))?;
-    }
-    Ok(())
-}
-
-fn services_verdict(of: &Validated, seen: &Seen, plan: &Plan, wrote: &Wrote) -> Verdict {
-    if !plan.migrated() || wrote.any_of(Part::Migrations) {
-        return Err(migrating(plan));
-    }
-    let order = ServiceName::ALL.into_iter().filter(|name| of.services.contains_key(name));
-    let verdicts: Vec<Verdict> = order.map(|name| service(of, seen, name, wrote.any_of(Part::Services))).collect();
-    // A service that needs a hand is told before one that is still rolling.
-    let failed = verdicts.iter().find(|verdict| verdict.as_ref().is_err_and(|(reason, _)| reason.is_failure()));
-    failed.cloned().unwrap_or_else(|| verdicts.into_iter().collect())
-}
-
-fn service(of: &Validated, seen: &Seen, name: ServiceName, wrote: bool) -> Verdict {
-    let child = seen.services.get(&name).filter(|_| !wrote);
-    let full = of.names.service(name);
-    child_ready("StoreService", &full, child.map(|service| (&service.metadata, service.status.as_ref())))?;
-    if child.is_some_and(|service| service.spec.image != of.image.reference) {
-        return Err((
-            Reason::Upgrading,
-            format!("StoreService {full} waits for its turn to get version {}", of.version),
-        ));
-    }
-    Ok(())
-}
-
-/// A child is ready when it says so of its present generation.
-fn child_ready<S: Status>(kind: &str, name: &str, child: Option<(&ObjectMeta, Option<&S>)>) -> Verdict {
-    let Some((meta, status)) = child else {
-        return Err((Reason::ChildPending, format!("{kind} {name} is being written")));
-    };
-    let ready = status.and_then(|status| status.condition(ConditionType::Ready.as_str()));
-    match ready {
-        Some(ready) if ready.observed_generation == meta.generation => from_condition(kind, name, ready),
-        _ => Err((Reason::ChildPending, format!("{kind} {name} has not been looked at since it changed"))),
-    }
-}
-
-fn from_condition(kind: &str, name: &str, ready: &Condition) -> Verdict {
-    if ready.status == "True" {
-        return Ok(());
-    }
-    let reason = Reason::parse(&ready.reason).unwrap_or(Reason::ChildNotReady);
-    Err((reason, format!("{kind} {name}: {}", ready.message)))
-}
-
-/// A StatefulSet of one is ready when its pod is, and is of the present revision.
-fn server(name: &str, server: &Server, wrote: bool) -> Verdict {
-    let Some(set) = server.stateful_set.as_deref().filter(|_| !wrote) else {
-        return Err((Reason::ChildPending, format!("StatefulSet {name} is being written")));
-    };
-    if is_ready(set) {
-        return Ok(());
-    }
-    Err(match trouble_of(server.pods.iter().map(|pod| &**pod)) {
-        Some(trouble) => (trouble.reason, format!("StatefulSet {name}: {}", trouble.message)),
-        None => (Reason::PodsStarting, format!("StatefulSet {name}: its pod is starting")),
-    })
-}
-
-fn is_ready(set: &StatefulSet) -> bool {
-    set.status.as_ref().is_some_and(|status| {
-        status.observed_generation == set.metadata.generation
-            && status.ready_replicas >= Some(1)
-            && status.current_revision == status.update_revision
-    })
-}
-
-/// A volume that waits for its first pod is told by the pod; here counts only what a change of size leads to.
-fn storage(of: &Validated) -> Verdict {
-    for (claim, server) in [(of.names.kafka(), &of.kafka), (of.names.cache(), &of.cache)] {
-        let (_, holds, reason, message) = server.claim.state.condition(&claim);
-        if !holds {
-            return Err((reason, message));
-        }
-    }
-    Ok(())
 }
 
 fn services(of: &Validated, seen: &Seen) -> Vec<ServiceStatus> {
@@ -261,7 +166,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::store::{plan::plan, validate::validate};
+    use crate::store::{
+        apply::Part, dereference::Server, names::TOPICS, plan::plan, upgrade::course, validate::validate,
+    };
 
     fn store(version: &str) -> Store {
         serde_json::from_value(json!({
@@ -338,7 +245,7 @@ mod tests {
             ..Seen::default()
         };
         let validated = validate(&store(version), &seen).unwrap();
-        let plan = plan(&validated, &seen);
+        let plan = plan(&validated, &seen, course(&validated, None));
         seen.jobs = plan
             .migrations
             .keys()
@@ -363,9 +270,9 @@ mod tests {
 
     fn look(seen: &Seen, wrote: &Wrote) -> (StoreStatus, Vec<Finding>) {
         let validated = validate(&store("1.0.0"), seen).unwrap();
-        let plan = plan(&validated, seen);
+        let plan = plan(&validated, seen, course(&validated, None));
         let before = StoreStatus { version: Some("0.9.0".to_owned()), ..StoreStatus::default() };
-        derive(&validated, seen, &plan, Some(&before), wrote)
+        derive(&validated, seen, &plan, Some(&before), wrote, Timestamp::UNIX_EPOCH)
     }
 
     fn finding_of(findings: &[Finding], condition: ConditionType) -> (bool, Reason, &str) {
@@ -378,7 +285,7 @@ mod tests {
         let (status, findings) = look(&complete("1.0.0"), &Wrote::default());
         let not_ready: Vec<_> =
             findings.iter().filter(|finding| !finding.holds).map(|finding| finding.condition).collect();
-        assert_eq!(not_ready, [ConditionType::Progressing]);
+        assert_eq!(not_ready, [ConditionType::Progressing, ConditionType::Degraded, ConditionType::Suspended]);
         assert_eq!(status.version.as_deref(), Some("1.0.0"));
         assert_eq!(status.endpoints.unwrap().node_port, Some(30080));
         let counts: Vec<_> = status.services.iter().map(|service| (service.name.as_str(), service.ready)).collect();

@@ -33,6 +33,9 @@ pub(super) struct Validated {
     pub(super) currency: String,
     pub(super) log_level: LogLevel,
     pub(super) migration_timeout: Duration,
+    pub(super) progress_deadline: Duration,
+    pub(super) auto_rollback: bool,
+    pub(super) suspend: bool,
     pub(super) deletion_policy: DeletionPolicy,
 }
 
@@ -66,8 +69,13 @@ pub(super) struct Service {
 /// The spec passed a schema that this operator does not know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ValidateError {
-    #[error("spec.upgrade.migrationTimeout is {0:?}: write a duration such as 90s, 5m or 1h30m")]
-    MigrationTimeout(String),
+    #[error("spec.upgrade.{field} is {text:?}: write a duration such as 90s, 5m or 1h30m")]
+    Duration {
+        /// The field.
+        field: &'static str,
+        /// What it holds.
+        text: String,
+    },
     #[error("spec.{0} sets no mode: set spec.{0}.managed")]
     NoMode(&'static str),
 }
@@ -86,7 +94,7 @@ pub(super) fn validate(store: &Store, seen: &Seen) -> Result<Validated, Validate
     let spec = store.spec.clone();
     let kafka = spec.kafka.managed.ok_or(ValidateError::NoMode("kafka"))?;
     let cache = spec.cache.managed.ok_or(ValidateError::NoMode("cache"))?;
-    let timeout = spec.upgrade.migration_timeout;
+    let upgrade = spec.upgrade;
     Ok(Validated {
         names: Names::new(&store.name_any()),
         namespace: namespace(store).to_owned(),
@@ -104,7 +112,10 @@ pub(super) fn validate(store: &Store, seen: &Seen) -> Result<Validated, Validate
         services: services(&spec.services),
         currency: spec.payments.currency,
         log_level: spec.observability.log_level,
-        migration_timeout: duration(&timeout).ok_or(ValidateError::MigrationTimeout(timeout))?,
+        migration_timeout: duration("migrationTimeout", upgrade.migration_timeout)?,
+        progress_deadline: duration("progressDeadline", upgrade.progress_deadline)?,
+        auto_rollback: upgrade.auto_rollback,
+        suspend: spec.suspend,
         deletion_policy: spec.deletion_policy,
     })
 }
@@ -145,8 +156,12 @@ fn services(settings: &[ServiceSettings]) -> BTreeMap<ServiceName, Service> {
         .collect()
 }
 
+fn duration(field: &'static str, text: String) -> Result<Duration, ValidateError> {
+    read_duration(&text).ok_or(ValidateError::Duration { field, text })
+}
+
 /// Reads hours, minutes and seconds in this order, each at most once.
-fn duration(text: &str) -> Option<Duration> {
+fn read_duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut seconds: u64 = 0;
     for (unit, length) in [('h', 3600), ('m', 60), ('s', 1)] {
@@ -200,10 +215,10 @@ mod tests {
     #[test]
     fn durations_are_read_as_the_schema_allows_them() {
         for (text, seconds) in [("90s", 90), ("5m", 300), ("1h30m", 5400), ("1h1m1s", 3661)] {
-            assert_eq!(duration(text), Some(Duration::from_secs(seconds)), "{text}");
+            assert_eq!(read_duration(text), Some(Duration::from_secs(seconds)), "{text}");
         }
         for text in ["", "5", "m", "1m1h", "0s", "1d"] {
-            assert_eq!(duration(text), None, "{text}");
+            assert_eq!(read_duration(text), None, "{text}");
         }
     }
 

@@ -61,10 +61,14 @@ impl Reconciler for StoreDatabaseReconciler {
 
 fn server_state(context: &Context, validated: &Validated, changed: bool) -> ServerState {
     match validated.mode {
+        Mode::External(_) if validated.suspend => ServerState::resting(),
         Mode::External(_) => ServerState::Ready,
         Mode::Managed(_) => {
             let stateful_set = context.cache.get::<StatefulSet>(&validated.namespace, &validated.names.server());
             let pods = context.cache.labelled::<Pod>(&validated.namespace, label::DATABASE, &validated.name);
+            if validated.suspend {
+                return ServerState::of_suspended(stateful_set.as_deref(), changed);
+            }
             ServerState::of_managed(stateful_set.as_deref(), pods.iter().map(|pod| &**pod), changed)
         }
     }

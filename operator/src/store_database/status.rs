@@ -7,7 +7,10 @@ use super::{
     sql::Outcome,
     validate::{Mode, Validated},
 };
-use crate::framework::{Finding, trouble_of};
+use crate::{
+    framework::{Finding, trouble_of},
+    store::sleeps,
+};
 
 /// The state of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +48,21 @@ impl ServerState {
             Some(trouble) => Self::Down(trouble.reason, trouble.message),
             None => Self::Down(Reason::PodsStarting, "the server is starting".to_owned()),
         }
+    }
+
+    /// The state of a server that is to sleep.
+    pub(super) fn of_suspended(stateful_set: Option<&StatefulSet>, changed: bool) -> Self {
+        match stateful_set {
+            Some(set) if changed || !sleeps(set) => {
+                Self::Down(Reason::Suspending, "the server is shutting down, and its volume is kept".to_owned())
+            }
+            _ => Self::resting(),
+        }
+    }
+
+    /// The state of a server that sleeps, or that is left alone while the store does.
+    pub(super) fn resting() -> Self {
+        Self::Down(Reason::Suspended, "the store sleeps, and the databases are kept".to_owned())
     }
 
     /// Whether it can be asked for something.

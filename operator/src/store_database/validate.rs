@@ -46,6 +46,8 @@ pub(crate) struct Validated {
     pub(crate) logins: Vec<Login>,
     /// Who runs the server.
     pub(crate) mode: Mode,
+    /// Whether the server is to run no pod.
+    pub(crate) suspend: bool,
 }
 
 /// Who runs the server.
@@ -133,7 +135,8 @@ pub(crate) fn validate(database: &StoreDatabase, reads: Reads) -> Result<Validat
         }
         _ => return Err(ValidateError::Mode),
     };
-    Ok(Validated { name, namespace, store, owner, names, host, port, logins, mode })
+    let suspend = database.spec.suspend;
+    Ok(Validated { name, namespace, store, owner, names, host, port, logins, mode, suspend })
 }
 
 /// The store a database belongs to.

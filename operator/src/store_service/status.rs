@@ -84,6 +84,13 @@ impl Verdict {
         !matches!(self, Self::Outdated(_))
     }
 
+    fn message(self) -> String {
+        match self {
+            Self::Ready => String::new(),
+            Self::Outdated(message) | Self::Waiting(_, message) | Self::Stuck(_, message) => message,
+        }
+    }
+
     fn findings(self) -> Vec<Finding> {
         let (ready, progressing) = (ConditionType::Ready, ConditionType::Progressing);
         match self {
@@ -117,13 +124,27 @@ fn verdict(of: &Validated, seen: &Seen, counts: Counts, wrote: bool, now: Timest
     {
         return Verdict::Ready;
     }
-    if let Some(refused) = refused(&status) {
+    if let Some(refused) = refused(&status).filter(|_| !missed_deadline(&status)) {
         return Verdict::Stuck(Reason::PodsRefused, format!("the API server refuses pods: {refused}"));
     }
-    if let Some(trouble) = trouble_of(seen.pods.iter().map(|pod| &**pod)) {
-        return Verdict::Stuck(trouble.reason, trouble.message);
+    let trouble = trouble_of(seen.pods.iter().map(|pod| &**pod));
+    if missed_deadline(&status) {
+        let cause = trouble.map_or_else(|| waiting(seen, counts, now).message(), |trouble| trouble.message);
+        return Verdict::Stuck(Reason::ProgressDeadlineExceeded, format!("the roll makes no progress: {cause}"));
     }
-    waiting(seen, counts, now)
+    match trouble {
+        Some(trouble) => Verdict::Stuck(trouble.reason, trouble.message),
+        None => waiting(seen, counts, now),
+    }
+}
+
+/// Whether the Deployment's controller has given the roll up (`progressDeadlineSeconds`).
+fn missed_deadline(status: &DeploymentStatus) -> bool {
+    status.conditions.iter().flatten().any(|condition| {
+        condition.type_.as_deref() == Some("Progressing")
+            && condition.status.as_deref() == Some("False")
+            && condition.reason.as_deref() == Some("ProgressDeadlineExceeded")
+    })
 }
 
 fn waiting(seen: &Seen, counts: Counts, now: Timestamp) -> Verdict {

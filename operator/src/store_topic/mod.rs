@@ -38,6 +38,11 @@ impl Reconciler for StoreTopicReconciler {
         }
         add_finalizer(context, &*topic).await?;
         let desired = validate::validate(&topic.spec)?;
+        if topic.spec.suspend {
+            let status = topic.status.clone().unwrap_or_default();
+            write_status(context, &*topic, status, status::suspended()).await?;
+            return Ok(Action::await_change());
+        }
         if broker::is_starting(context, &topic) {
             let status = topic.status.clone().unwrap_or_default();
             write_status(context, &*topic, status, status::waiting()).await?;

@@ -24,6 +24,11 @@ pub(super) fn waiting() -> Vec<Finding> {
     vec![Finding::no(ConditionType::Ready, Reason::PodsStarting, "the broker is starting")]
 }
 
+/// The brokers sleep.
+pub(super) fn suspended() -> Vec<Finding> {
+    vec![Finding::no(ConditionType::Ready, Reason::Suspended, "the store sleeps, and the topic is kept")]
+}
+
 fn reason(refusal: &Refusal) -> Reason {
     match refusal {
         Refusal::FewerPartitions { .. } => Reason::PartitionsCannotShrink,

@@ -22,8 +22,16 @@ fn main() -> ExitCode {
         Err(error) => {
             // Where logs work, the cause is there too; a wrong setting must be seen even where they do not.
             writeln!(std::io::stderr(), "error: {}", Chain(&*error)).ok();
-            ExitCode::FAILURE
+            exit_code(&*error)
         }
+    }
+}
+
+/// What went wrong, for those that start programs: 3 says that a later release has been at the database.
+fn exit_code(error: &(dyn std::error::Error + Send + Sync + 'static)) -> ExitCode {
+    match error.downcast_ref::<migrate::MigrateError>() {
+        Some(error) if error.is_schema_too_new() => ExitCode::from(migrate::EXIT_SCHEMA_TOO_NEW),
+        _ => ExitCode::FAILURE,
     }
 }
 

@@ -35,6 +35,16 @@ pub(crate) enum MigrateError {
     Migrate(#[from] db::MigrateError),
 }
 
+/// The exit code where a later release has left the database in a shape that this one cannot work with. The operator
+/// knows it: trying again is no use.
+pub(crate) const EXIT_SCHEMA_TOO_NEW: u8 = 3;
+
+impl MigrateError {
+    pub(crate) fn is_schema_too_new(&self) -> bool {
+        matches!(self, Self::Migrate(db::MigrateError::TooNew(_)))
+    }
+}
+
 /// Brings the database to the schema of this release. What was applied before is left alone.
 pub(crate) async fn run(args: &MigrateArgs) -> Result<(), MigrateError> {
     telemetry::init(&args.telemetry)?;

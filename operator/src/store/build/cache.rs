@@ -6,7 +6,10 @@ use super::{
     DataServer, Validated,
     data::{Identity, server},
 };
-use crate::workload::{DefaultResources, claimed, mount, restricted_container, restricted_pod, scratch};
+use crate::{
+    store::plan::Plan,
+    workload::{DefaultResources, claimed, mount, restricted_container, restricted_pod, scratch},
+};
 
 const PART: &str = "cache";
 const PORT_NAME: &str = "redis";
@@ -18,7 +21,7 @@ const USER: i64 = 999;
 const RESOURCES: DefaultResources =
     DefaultResources { cpu_request: "20m", memory_request: "32Mi", memory_limit: "256Mi" };
 
-pub(super) fn cache(of: &Validated) -> DataServer {
+pub(super) fn cache(of: &Validated, plan: &Plan) -> DataServer {
     let identity = Identity {
         part: PART,
         component: "cache",
@@ -34,7 +37,7 @@ pub(super) fn cache(of: &Validated) -> DataServer {
         volumes: Some(vec![claimed("data", &of.names.cache()), scratch("tmp", "16Mi")]),
         ..PodSpec::default()
     };
-    server(of, &identity, &of.cache, pod, None)
+    server(of, plan, &identity, &of.cache, pod, None)
 }
 
 /// The cache's address for clients.

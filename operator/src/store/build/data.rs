@@ -18,7 +18,11 @@ use k8s_openapi::{
 };
 
 use super::{DataServer, Validated, labels_of};
-use crate::{framework::labels, store::validate, workload::near};
+use crate::{
+    framework::labels,
+    store::{plan::Plan, validate},
+    workload::near,
+};
 
 /// How a server is called and found.
 pub(super) struct Identity<'a> {
@@ -37,6 +41,7 @@ pub(super) struct Identity<'a> {
 /// The objects of a server whose pod runs `pod`; `annotations` of the pod change with what must restart it.
 pub(super) fn server(
     of: &Validated,
+    plan: &Plan,
     identity: &Identity<'_>,
     settings: &validate::DataServer,
     pod: PodSpec,
@@ -45,7 +50,7 @@ pub(super) fn server(
     DataServer {
         volume: volume(of, identity, settings),
         services: [service(of, identity), nodes(of, identity)],
-        stateful_set: stateful_set(of, identity, pod, annotations),
+        stateful_set: stateful_set(of, plan, identity, pod, annotations),
     }
 }
 
@@ -123,6 +128,7 @@ fn port(identity: &Identity<'_>) -> ServicePort {
 
 fn stateful_set(
     of: &Validated,
+    plan: &Plan,
     identity: &Identity<'_>,
     pod: PodSpec,
     annotations: Option<BTreeMap<String, String>>,
@@ -131,7 +137,7 @@ fn stateful_set(
     StatefulSet {
         metadata: meta(of, identity, &identity.name),
         spec: StatefulSetSpec {
-            replicas: Some(1),
+            replicas: Some(i32::from(!plan.data_sleeps)),
             revision_history_limit: Some(3),
             service_name: Some(identity.nodes.clone()),
             selector: LabelSelector { match_labels: Some(selector(of, identity)), ..LabelSelector::default() },

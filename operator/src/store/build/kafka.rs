@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     framework::{content_bytes, content_hash, labels},
-    store::names::TOPICS,
+    store::{names::TOPICS, plan::Plan},
     workload::{
         DefaultResources, claimed, config_map, mount, mount_read_only, restricted_container, restricted_pod, scratch,
         variable,
@@ -38,7 +38,7 @@ const RESOURCES: DefaultResources =
 /// Partitions of each topic: consumers of one group share them.
 const PARTITIONS: i32 = 3;
 
-pub(super) fn broker(of: &Validated) -> Broker {
+pub(super) fn broker(of: &Validated, plan: &Plan) -> Broker {
     let identity = Identity {
         part: PART,
         component: "broker",
@@ -56,7 +56,7 @@ pub(super) fn broker(of: &Validated) -> Broker {
             data: Some(labels([("server.properties", &properties)])),
             ..ConfigMap::default()
         },
-        server: server(of, &identity, &of.kafka, pod(of), Some(labels([(ANNOTATION_CONFIG, &hash)]))),
+        server: server(of, plan, &identity, &of.kafka, pod(of), Some(labels([(ANNOTATION_CONFIG, &hash)]))),
     }
 }
 
@@ -67,7 +67,7 @@ pub(super) fn bootstrap_servers(of: &Validated) -> String {
 
 /// The topics live on the store's own volume and go with it or stay with it, so they are never deleted one by one:
 /// that would need a broker, which is being deleted at the same time.
-pub(super) fn topics(of: &Validated) -> Vec<StoreTopic> {
+pub(super) fn topics(of: &Validated, plan: &Plan) -> Vec<StoreTopic> {
     TOPICS
         .iter()
         .map(|&topic| StoreTopic {
@@ -79,6 +79,7 @@ pub(super) fn topics(of: &Validated) -> Vec<StoreTopic> {
                 replicas: 1,
                 config: Vec::new(),
                 deletion_policy: DeletionPolicy::Retain,
+                suspend: plan.data_sleeps,
             },
             status: None,
         })

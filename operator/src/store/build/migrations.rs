@@ -3,7 +3,7 @@
 use api::{ServiceName, label};
 use k8s_openapi::{
     api::{
-        batch::v1::{Job, JobSpec},
+        batch::v1::{Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyRule},
         core::v1::{
             Container, EnvVar, EnvVarSource, LocalObjectReference, PodSpec, PodTemplateSpec, SecretKeySelector,
         },
@@ -13,9 +13,11 @@ use k8s_openapi::{
 
 use super::{Validated, labels_of, meta};
 use crate::{
-    store::plan::{Migration, Plan},
+    store::plan::{EXIT_SCHEMA_TOO_NEW, Migration, Plan},
     workload::{DefaultResources, mount, restricted_container, restricted_pod, scratch, variable},
 };
+
+const CONTAINER: &str = "migrate";
 
 const USER: i64 = 65532;
 
@@ -43,6 +45,7 @@ fn job(of: &Validated, plan: &Plan, service: ServiceName) -> Job {
         spec: Some(JobSpec {
             active_deadline_seconds: i64::try_from(of.migration_timeout.as_secs()).ok(),
             backoff_limit: Some(RETRIES),
+            pod_failure_policy: Some(no_use_in_trying_again()),
             template: PodTemplateSpec {
                 metadata: Some(ObjectMeta { labels: Some(all), ..ObjectMeta::default() }),
                 spec: Some(pod(of, service)),
@@ -50,6 +53,21 @@ fn job(of: &Validated, plan: &Plan, service: ServiceName) -> Job {
             ..JobSpec::default()
         }),
         status: None,
+    }
+}
+
+/// A database of a later release does not become an earlier one by trying.
+fn no_use_in_trying_again() -> PodFailurePolicy {
+    PodFailurePolicy {
+        rules: vec![PodFailurePolicyRule {
+            action: "FailJob".to_owned(),
+            on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
+                container_name: Some(CONTAINER.to_owned()),
+                operator: "In".to_owned(),
+                values: vec![EXIT_SCHEMA_TOO_NEW],
+            }),
+            on_pod_conditions: None,
+        }],
     }
 }
 
@@ -64,7 +82,7 @@ fn pod(of: &Validated, service: ServiceName) -> PodSpec {
         restart_policy: Some("Never".to_owned()),
         security_context: Some(restricted_pod(USER)),
         containers: vec![Container {
-            name: "migrate".to_owned(),
+            name: CONTAINER.to_owned(),
             image: Some(of.image.reference.clone()),
             image_pull_policy: Some(of.image.pull_policy.as_str().to_owned()),
             args: Some(vec!["migrate".to_owned(), service.as_str().to_owned()]),

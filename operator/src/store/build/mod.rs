@@ -53,10 +53,10 @@ pub(super) struct DataServer {
 
 pub(super) fn build(of: &Validated, plan: &Plan) -> Children {
     Children {
-        database: database::database(of),
-        kafka: kafka::broker(of),
-        cache: cache::cache(of),
-        topics: kafka::topics(of),
+        database: database::database(of, plan),
+        kafka: kafka::broker(of, plan),
+        cache: cache::cache(of, plan),
+        topics: kafka::topics(of, plan),
         migrations: migrations::jobs(of, plan),
         routes: routes::config_map(of),
         services: services::services(of, plan),
@@ -87,6 +87,7 @@ mod tests {
         super::{
             dereference::Seen,
             plan::{Migration, plan},
+            upgrade::course,
             validate::validate,
         },
         *,
@@ -96,7 +97,7 @@ mod tests {
     fn children(fixture: &str, migrated: bool) -> Children {
         let store: Store = serde_yaml::from_str(fixture).unwrap();
         let validated = validate(&store, &Seen::default()).unwrap();
-        let mut plan = plan(&validated, &Seen::default());
+        let mut plan = plan(&validated, &Seen::default(), course(&validated, None));
         for migration in plan.migrations.values_mut() {
             *migration = if migrated { Migration::Done } else { Migration::Running(None) };
         }

@@ -19,8 +19,17 @@ const ROUTES_FOLDER: &str = "/etc/greencommerce";
 pub(super) fn services(of: &Validated, plan: &Plan) -> Vec<StoreService> {
     of.services
         .iter()
-        .filter_map(|(&name, settings)| Some(service(of, name, settings, plan.images.get(&name)?)))
+        .filter_map(|(&name, settings)| {
+            let service = service(of, name, settings, plan.images.get(&name)?);
+            Some(if plan.at_rest.contains(&name) { at_rest(service) } else { service })
+        })
         .collect()
+}
+
+/// The service without pods, and without an autoscaler that would start some.
+fn at_rest(service: StoreService) -> StoreService {
+    let spec = StoreServiceSpec { replicas: Some(0), autoscaling: None, ..service.spec };
+    StoreService { spec, ..service }
 }
 
 fn service(of: &Store, name: ServiceName, settings: &Service, image: &str) -> StoreService {
@@ -36,6 +45,7 @@ fn service(of: &Store, name: ServiceName, settings: &Service, image: &str) -> St
             ports: ports(name),
             replicas: settings.replicas,
             autoscaling: settings.autoscaling.clone(),
+            progress_deadline_seconds: i32::try_from(of.progress_deadline.as_secs()).ok(),
             resources: resources(name, settings),
             env: environment(of, name, settings),
             database: has_database(name)

@@ -96,7 +96,7 @@ pub(super) fn stateful_set(of: &Validated, managed: &Managed) -> StatefulSet {
             ..ObjectMeta::default()
         },
         spec: StatefulSetSpec {
-            replicas: Some(1),
+            replicas: Some(i32::from(!of.suspend)),
             service_name: Some(of.names.server()),
             selector: LabelSelector { match_labels: Some(labels::server_selector(of)), ..LabelSelector::default() },
             revision_history_limit: Some(3),

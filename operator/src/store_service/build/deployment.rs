@@ -43,6 +43,7 @@ pub(super) fn deployment(of: &Validated) -> Deployment {
                 Scaling::Fixed(replicas) => Some(*replicas),
                 Scaling::Auto(_) => None,
             },
+            progress_deadline_seconds: of.progress_deadline,
             revision_history_limit: Some(3),
             selector: selector(of),
             strategy: Some(never_fewer()),
