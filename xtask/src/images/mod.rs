@@ -5,6 +5,8 @@ mod context;
 mod recipe;
 mod rootfs;
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, Result};
 use clap::Args;
 
@@ -13,6 +15,7 @@ use crate::{
     cluster::{self, Provider, ProviderName},
     tools::Toolbox,
     ui::{self, Step, Ui},
+    workspace,
 };
 
 /// Options of `cargo xtask images`.
@@ -21,6 +24,12 @@ pub(crate) struct Options {
     /// Who builds: a Docker engine (`kind`) or Debian's buildah (`host`). Default: a Docker engine when one answers.
     #[arg(long, value_enum)]
     provider: Option<ProviderName>,
+    /// The folder with the recipes.
+    #[arg(long, default_value = recipe::FOLDER)]
+    recipes: PathBuf,
+    /// Put the images on every node of the cluster that runs as well.
+    #[arg(long)]
+    load: bool,
 }
 
 /// One built image.
@@ -87,13 +96,17 @@ pub(crate) fn ensure(
     tools: &Toolbox,
     selection: Selection,
 ) -> Result<Vec<Image>> {
-    let recipes: Vec<Recipe> = recipe::all()?
+    let recipes: Vec<Recipe> = recipe::all(&recipe::root())?
         .into_iter()
         .filter(|recipe| selection == Selection::All || recipe.binaries().is_empty())
         .collect();
-    let binaries = binaries::ensure(step, &recipes)?;
+    build(step, provider, tools, &recipes)
+}
+
+fn build(step: &Step, provider: &dyn Provider, tools: &Toolbox, recipes: &[Recipe]) -> Result<Vec<Image>> {
+    let binaries = binaries::ensure(step, recipes)?;
     let (mut images, mut built) = (Vec::new(), Vec::new());
-    for recipe in &recipes {
+    for recipe in recipes {
         let sources = recipe.sources(step, tools, &binaries)?;
         let image = Image::new(recipe.repository(), recipe.tag(), &recipe.key(&sources)?);
         if !provider.has_image(step, &image)? {
@@ -115,7 +128,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let _lock = cluster::exclusive()?;
     ui.step("Preflight", |step| cluster::preflight::run(step, provider.as_ref(), cluster::preflight::Purpose::Build))?;
     let tools = cluster::prepare(&ui, provider.as_ref())?;
-    let images = ui.step("Images", |step| ensure(step, provider.as_ref(), &tools, Selection::All))?;
+    let recipes = recipe::all(&workspace::root().join(&options.recipes))?;
+    let images = ui.step("Images", |step| build(step, provider.as_ref(), &tools, &recipes))?;
+    if options.load {
+        ui.step("Load images", |step| provider.load(step, &tools, &images))?;
+    }
     for image in images {
         ui::line(&format!("{}  {}", image.reference(), image.content_reference()));
     }

@@ -64,11 +64,10 @@ pub(super) struct Source {
     pub(super) key: String,
 }
 
-/// Every recipe of `cluster/images` that makes an image, by folder name.
-pub(super) fn all() -> Result<Vec<Recipe>> {
-    let root = root();
+/// Every recipe of a folder that makes an image, by the name of its own folder.
+pub(super) fn all(root: &Path) -> Result<Vec<Recipe>> {
     let mut recipes = Vec::new();
-    for entry in fs::read_dir(&root).with_context(|| format!("cannot read {}", root.display()))? {
+    for entry in fs::read_dir(root).with_context(|| format!("cannot read {}", root.display()))? {
         let dir = entry?.path();
         if dir.join("image.yaml").exists() {
             recipes.push(Recipe::read(dir)?);
@@ -78,9 +77,12 @@ pub(super) fn all() -> Result<Vec<Recipe>> {
     Ok(recipes)
 }
 
-/// `cluster/images`
+/// Where the recipes of the cluster and the shop are.
+pub(super) const FOLDER: &str = "cluster/images";
+
+/// That folder in this checkout.
 pub(super) fn root() -> PathBuf {
-    workspace::root().join("cluster/images")
+    workspace::root().join(FOLDER)
 }
 
 impl Recipe {
@@ -188,7 +190,7 @@ mod tests {
 
     #[test]
     fn every_recipe_reads_and_has_a_containerfile() {
-        let recipes = all().unwrap();
+        let recipes = all(&root()).unwrap();
         assert!(recipes.len() >= 10);
         for recipe in recipes {
             assert!(recipe.files().unwrap().contains_key("Containerfile"));
@@ -198,7 +200,7 @@ mod tests {
     #[test]
     fn the_images_that_manifests_name_are_built_under_exactly_those_names() {
         let names: Vec<String> =
-            all().unwrap().iter().map(|recipe| format!("{}:{}", recipe.repository(), recipe.tag())).collect();
+            all(&root()).unwrap().iter().map(|recipe| format!("{}:{}", recipe.repository(), recipe.tag())).collect();
         let version = env!("CARGO_PKG_VERSION");
         for name in [
             &format!("greencommerce/services:{version}"),
@@ -213,7 +215,7 @@ mod tests {
 
     #[test]
     fn another_source_makes_another_key() {
-        let recipe = &all().unwrap()[0];
+        let recipe = &all(&root()).unwrap()[0];
         let source = |key: &str| vec![Source { name: "x".to_owned(), path: PathBuf::new(), key: key.to_owned() }];
         assert_ne!(recipe.key(&source("1")).unwrap(), recipe.key(&source("2")).unwrap());
         assert_eq!(recipe.key(&source("1")).unwrap().len(), 12);

@@ -1,0 +1,227 @@
+//! Releases that do not work, and stores that sleep: shoppers notice nothing of the first and lose nothing in the second.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::{CLAIMS, Cluster, DEPLOYMENTS, Load, PODS, Seen, Shot, Store, unique, wait_until, xtask};
+use serde_json::{Value, json};
+use tokio::{sync::watch, task::JoinSet, time::interval};
+
+const RATE: u32 = 50;
+const READY: Duration = Duration::from_mins(5);
+/// How often the conditions are looked at while a release is tried.
+const SAMPLE: Duration = Duration::from_millis(100);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_whose_pods_never_get_ready_is_taken_back_and_not_tried_again() -> Result<()> {
+    let cluster = Cluster::alone().await?;
+    load_releases().await?;
+    let trial = Trial::begin(&cluster).await?;
+
+    // When a store is to run a release whose migrations work and whose services never answer
+    let store = trial.run("never-ready").await?;
+    let condition = told(&store, &["UpgradeRolledBack"]).await;
+
+    // Then every service runs the release before it, the status says why, and the history remembers.
+    let images = images(&store).await;
+    let status = store.get().await?["status"].clone();
+    let again = store.set_service(json!({"name": "catalog", "replicas": 1})).await?;
+    let still = told(&store, &["UpgradeRolledBack"]).await;
+    store.set_services(again).await?;
+    let before = trial.end().await?;
+    let condition = condition?;
+    ensure!(condition["message"].as_str().is_some_and(|text| text.contains("no progress")), "{condition}");
+    assert_eq!(images?, before);
+    assert_eq!(
+        (&status["history"][0]["result"], &status["history"][1]["result"]),
+        (&json!("RolledBack"), &json!("Succeeded"))
+    );
+    assert!(status["conditions"].as_array().is_some_and(|all| {
+        all.iter().any(|condition| condition["type"] == "Degraded" && condition["status"] == "True")
+    }));
+    // Another number of pods does not make the release better.
+    still.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_whose_migration_fails_changes_no_service() -> Result<()> {
+    let cluster = Cluster::alone().await?;
+    load_releases().await?;
+    let trial = Trial::begin(&cluster).await?;
+
+    // When a store is to run a release whose migrations fail, and one that no registry has
+    let store = trial.run("failing-migration").await?;
+    let failed = told(&store, &["MigrationFailed"]).await;
+    let after_failure = images(&store).await;
+    let store = trial.run(&unique("no-such")).await?;
+    let missing = told(&store, &["MigrationFailed", "ImagePullFailed"]).await;
+    let after_missing = images(&store).await;
+
+    // Then no service has changed, and the status says what the migration said.
+    let before = trial.end().await?;
+    let failed = failed?;
+    ensure!(failed["message"].as_str().is_some_and(|text| text.contains("does not exist")), "{failed}");
+    missing?;
+    assert_eq!((after_failure?, after_missing?), (before.clone(), before));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_sleeps_runs_no_pod_and_wakes_with_all_its_data() -> Result<()> {
+    let cluster = Cluster::alone().await?;
+    // Given a store with a product in somebody's cart
+    let store = cluster.store().await?;
+    store.wait_ready(READY).await?;
+    let product = cluster.staff().await?.product("Pillow of old jeans", 9_000, 10).await?;
+    let customer = cluster.shop()?.customer("Ngozi").await?;
+    customer.shop.put_into_cart(&product, 3).await?;
+    let cart = customer.shop.get("/api/cart").send().await?.expect(200)?.body;
+    let claims = store.space().names(CLAIMS).await?;
+
+    // When it is suspended
+    store.patch(&json!({"spec": {"suspend": true}})).await?;
+    let asleep = wait_until(store.space(), "the store to sleep", READY, async || {
+        let store = store.get().await?;
+        let suspended = condition(&store, "Suspended");
+        Ok(Seen::when(suspended["status"] == "True", suspended.to_string()))
+    })
+    .await;
+    let pods = store.space().select(PODS, &format!("greencommerce.dev/store={}", store.name())).await;
+    let kept = store.space().names(CLAIMS).await;
+
+    // Then no pod is left, and every volume;
+    store.patch(&json!({"spec": {"suspend": false}})).await?;
+    let awake = store.wait_ready(READY).await;
+    asleep?;
+    let left: Vec<Value> =
+        pods?.iter().filter(|pod| is_alive(pod)).map(|pod| pod["metadata"]["name"].clone()).collect();
+    assert_eq!(left, Vec::<Value>::new());
+    assert_eq!(kept?, claims);
+
+    // and when it wakes, the cart is as it was.
+    awake?;
+    assert_eq!(customer.shop.get("/api/cart").send().await?.expect(200)?.body, cart);
+    Ok(())
+}
+
+/// Releases that do not work, on every node.
+async fn load_releases() -> Result<()> {
+    tokio::task::spawn_blocking(|| xtask(&["images", "--recipes", "e2e/images", "--load"])).await??;
+    Ok(())
+}
+
+/// A store under load that is to run what does not work.
+struct Trial {
+    store: Store,
+    load: Load,
+    spec: Value,
+    images: BTreeSet<String>,
+    stop: watch::Sender<bool>,
+    lies: JoinSet<Result<Vec<String>>>,
+}
+
+impl Trial {
+    async fn begin(cluster: &Cluster) -> Result<Self> {
+        let store = cluster.store().await?;
+        let spec = store.wait_ready(READY).await?["spec"].clone();
+        let images = images(&store).await?;
+        let product = cluster.staff().await?.product("Lamp of green bottles", 20_000, 100).await?;
+        let customer = cluster.shop()?.customer("Femi").await?;
+        customer.shop.put_into_cart(&product, 1).await?;
+        let mix = vec![Shot::get(&cluster.shop()?, "/api/products?limit=20"), Shot::get(&customer.shop, "/api/cart")];
+        let load = Load::start(RATE, mix)?;
+        let (stop, told) = watch::channel(false);
+        let mut lies = JoinSet::new();
+        lies.spawn(watch_for_lies(store.clone(), told));
+        Ok(Self { store, load, spec, images, stop, lies })
+    }
+
+    /// Asks for the release, which gets little time.
+    async fn run(&self, tag: &str) -> Result<Store> {
+        let upgrade = json!({"migrationTimeout": "20s", "progressDeadline": "20s"});
+        self.store.patch(&json!({"spec": {"image": {"tag": tag}, "upgrade": upgrade}})).await?;
+        Ok(self.store.clone())
+    }
+
+    /// Goes back by hand. No request has failed, and no condition was wrong at any time. Gives the images of before.
+    async fn end(self) -> Result<BTreeSet<String>> {
+        let Self { store, load, spec, images, stop, mut lies } = self;
+        store.patch(&json!({"spec": {"image": {"tag": spec["image"]["tag"]}, "upgrade": spec["upgrade"]}})).await?;
+        let settled = store.wait_ready(READY).await;
+        let report = load.stop().await?;
+        stop.send(true)?;
+        let lies = lies.join_next().await.context("nobody watched the conditions")??;
+        assert_eq!(lies?, Vec::<String>::new());
+        report.expect_no_failure()?;
+        settled?;
+        assert_eq!(self::images(&store).await?, images);
+        Ok(images)
+    }
+}
+
+/// Looks at the store ten times a second: whenever it says that it is ready at its present generation, every service runs
+/// the image that the spec asks for, to the last pod.
+async fn watch_for_lies(store: Store, mut stop: watch::Receiver<bool>) -> Result<Vec<String>> {
+    let mut lies = Vec::new();
+    let mut clock = interval(SAMPLE);
+    loop {
+        tokio::select! {
+            _ = stop.changed() => return Ok(lies),
+            _ = clock.tick() => {}
+        }
+        let seen = store.get().await?;
+        let ready = condition(&seen, "Ready");
+        if ready["status"] != "True" || ready["observedGeneration"] != seen["metadata"]["generation"] {
+            continue;
+        }
+        let deployments = store.space().list(DEPLOYMENTS).await?;
+        // What was said counts only if it still is: the spec may have changed in between.
+        if store.get().await?["metadata"]["resourceVersion"] == seen["metadata"]["resourceVersion"] {
+            lies.extend(deployments.iter().filter_map(|deployment| lie(&seen, deployment)));
+        }
+    }
+}
+
+fn lie(store: &Value, deployment: &Value) -> Option<String> {
+    let wanted = store["spec"]["image"]["tag"].as_str()?;
+    let image = image(deployment);
+    let status = &deployment["status"];
+    let whole = status["observedGeneration"] == deployment["metadata"]["generation"]
+        && status["updatedReplicas"] == status["replicas"]
+        && status["readyReplicas"].as_u64() >= Some(1);
+    let honest = image.ends_with(&format!(":{wanted}")) && whole;
+    (!honest).then(|| format!("Ready while {} has {image} and {status}", deployment["metadata"]["name"]))
+}
+
+/// Waits until the store says, of its present generation, that it does not run what it should for one of these reasons.
+async fn told(store: &Store, reasons: &[&str]) -> Result<Value> {
+    wait_until(store.space(), &format!("one of {reasons:?}"), READY, async || {
+        let store = store.get().await?;
+        let upgraded = condition(&store, "Upgraded");
+        let ready = condition(&store, "Ready");
+        let current = ready["observedGeneration"] == store["metadata"]["generation"];
+        let told = current
+            && ready["status"] == "False"
+            && reasons.iter().any(|reason| upgraded["reason"] == *reason && ready["reason"] == *reason);
+        Ok(if told { Seen::Yes(upgraded) } else { Seen::NotYet(format!("{ready} {upgraded}")) })
+    })
+    .await
+}
+
+fn condition(store: &Value, kind: &str) -> Value {
+    let conditions = store["status"]["conditions"].as_array();
+    conditions.and_then(|all| all.iter().find(|condition| condition["type"] == kind)).cloned().unwrap_or_default()
+}
+
+fn is_alive(pod: &Value) -> bool {
+    pod["status"]["phase"] != "Succeeded" && pod["status"]["phase"] != "Failed"
+}
+
+async fn images(store: &Store) -> Result<BTreeSet<String>> {
+    let deployments = store.space().list(DEPLOYMENTS).await.context("the Deployments")?;
+    Ok(deployments.iter().map(image).collect())
+}
+
+fn image(deployment: &Value) -> String {
+    deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap_or_default().to_owned()
+}
