@@ -362,4 +362,83 @@ mod tests {
         assert_eq!(finding_of(&findings, ConditionType::EventsReady), expected);
         assert!(finding_of(&findings, ConditionType::CacheReady).0);
     }
+
+    /// A store that runs 1.0.0 after 2.0.0 was taken back.
+    fn look_back(seen: &Seen) -> (StoreStatus, Vec<Finding>) {
+        let (good, bad) = (validate(&store("1.0.0"), seen).unwrap(), validate(&store("2.0.0"), seen).unwrap());
+        let mut before = StoreStatus::default();
+        for (of, outcome) in [
+            (&good, upgrade::Outcome::Succeeded),
+            (&bad, upgrade::Outcome::TakenBack(Reason::ProgressDeadlineExceeded, "green-cart: no progress".to_owned())),
+        ] {
+            before.history =
+                upgrade::history(of, &course(of, Some(&before)), Some(&before), outcome, Timestamp::UNIX_EPOCH);
+        }
+        let plan = plan(&bad, seen, course(&bad, Some(&before)));
+        derive(&bad, seen, &plan, Some(&before), &Wrote::default(), Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_store_that_went_back_serves_and_yet_is_not_ready() {
+        let (status, findings) = look_back(&complete("1.0.0"));
+        assert_eq!(status.version.as_deref(), Some("1.0.0"));
+        for condition in [ConditionType::Ready, ConditionType::Upgraded] {
+            let (holds, reason, message) = finding_of(&findings, condition);
+            assert_eq!((holds, reason), (false, Reason::UpgradeRolledBack));
+            assert!(message.contains("2.0.0 was taken back") && message.contains("no progress"), "{message}");
+        }
+        assert!(finding_of(&findings, ConditionType::Degraded).0);
+        assert!(finding_of(&findings, ConditionType::ServicesReady).0);
+    }
+
+    #[test]
+    fn the_way_back_is_told_as_such() {
+        let mut seen = complete("1.0.0");
+        let starting = service(ServiceName::Cart, "1.0.0", ready("False", "RollingOut", 2));
+        seen.services.insert(ServiceName::Cart, starting);
+        let (_, findings) = look_back(&seen);
+        assert_eq!(finding_of(&findings, ConditionType::Ready).1, Reason::RollingBack);
+        assert!(finding_of(&findings, ConditionType::Progressing).0);
+    }
+
+    fn suspended(seen: &Seen) -> Vec<Finding> {
+        let mut of = validate(&store("1.0.0"), seen).unwrap();
+        of.suspend = true;
+        let plan = plan(&of, seen, course(&of, None));
+        derive(&of, seen, &plan, None, &Wrote::default(), Timestamp::UNIX_EPOCH).1
+    }
+
+    fn without_pods(seen: &mut Seen) {
+        for live in seen.services.values_mut() {
+            let mut service = (**live).clone();
+            service.spec.replicas = Some(0);
+            *live = Arc::new(service);
+        }
+        for server in [&mut seen.kafka, &mut seen.cache] {
+            let mut set = (**server.stateful_set.as_ref().unwrap()).clone();
+            set.spec.replicas = Some(0);
+            set.status.as_mut().unwrap().replicas = 0;
+            server.stateful_set = Some(Arc::new(set));
+        }
+        let database = json!({
+            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreDatabase",
+            "metadata": {"name": "green", "generation": 2}, "spec": {},
+            "status": {"conditions": ready("False", "Suspended", 2)},
+        });
+        seen.database = Some(Arc::new(serde_json::from_value(database).unwrap()));
+    }
+
+    #[test]
+    fn a_store_sleeps_when_its_last_pod_has_gone_and_not_before() {
+        let mut seen = complete("1.0.0");
+        let going = suspended(&seen);
+        let (holds, reason, message) = finding_of(&going, ConditionType::Suspended);
+        assert_eq!((holds, reason), (false, Reason::Suspending));
+        assert!(message.contains("the services") && message.contains("the broker"), "{message}");
+        without_pods(&mut seen);
+        let asleep = suspended(&seen);
+        assert!(finding_of(&asleep, ConditionType::Suspended).0);
+        assert!(!finding_of(&asleep, ConditionType::Ready).0);
+        assert!(!finding_of(&asleep, ConditionType::Degraded).0);
+    }
 }

@@ -35,7 +35,8 @@ pub(super) fn derive(
             (true, _) => Some(image_tag(&of.image).to_owned()),
             (false, before) => before.and_then(|before| before.version.clone()),
         },
-        replicas: counts.exist,
+        // A Deployment does not count pods that are ending; whoever waits for the last one does.
+        replicas: if counts.desired == 0 { alive(seen) } else { counts.exist },
         ready_replicas: counts.ready,
         desired_replicas: counts.desired,
         pods: Some(format!("{}/{}", counts.ready, counts.desired)),
@@ -43,6 +44,15 @@ pub(super) fn derive(
         ..StoreServiceStatus::default()
     };
     (status, verdict.findings())
+}
+
+/// Pods that run something, those that are ending included.
+fn alive(seen: &Seen) -> i32 {
+    let done = |pod: &Pod| {
+        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+        matches!(phase, Some("Succeeded" | "Failed"))
+    };
+    i32::try_from(seen.pods.iter().filter(|pod| !done(pod)).count()).unwrap_or(i32::MAX)
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -273,6 +283,35 @@ mod tests {
     fn a_service_without_pods_on_purpose_is_ready() {
         let none = service(&json!({"replicas": 0}));
         assert_eq!(ready(&none, &seen(0, (1, 1), &json!({}), &[]), false), (true, Reason::AllReady));
+    }
+
+    #[test]
+    fn pods_that_are_ending_count_until_the_last_has_gone() {
+        let none = service(&json!({"replicas": 0}));
+        let replicas = |pods: &[Value]| {
+            let (status, _) = derive(&none, &seen(0, (1, 1), &json!({}), pods), None, false, now());
+            status.replicas
+        };
+        let mut ending = pod(&json!({"state": {}}));
+        ending["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        assert_eq!((replicas(&[ending]), replicas(&[])), (1, 0));
+    }
+
+    #[test]
+    fn a_roll_without_progress_is_told_with_what_keeps_it() {
+        let one = service(&json!({"replicas": 1}));
+        let mut status = json!({"replicas": 2, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1});
+        let condition =
+            |status: &str, reason: &str| json!([{"type": "Progressing", "status": status, "reason": reason}]);
+        status["conditions"] = condition("True", "ReplicaSetUpdated");
+        assert_eq!(ready(&one, &seen(1, (3, 3), &status, &[]), false), (false, Reason::RollingOut));
+        status["conditions"] = condition("False", "ProgressDeadlineExceeded");
+        let broken = pod(&json!({"state": {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}}));
+        let (_, findings) = derive(&one, &seen(1, (3, 3), &status, &[broken]), None, false, now());
+        assert_eq!(findings[0].reason, Reason::ProgressDeadlineExceeded);
+        assert!(findings[0].message.contains("not found"), "{}", findings[0].message);
+        // What was written since is not what the Deployment speaks of.
+        assert_eq!(ready(&one, &seen(1, (4, 3), &status, &[]), false), (false, Reason::Reconciling));
     }
 
     #[test]
