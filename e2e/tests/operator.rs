@@ -242,9 +242,18 @@ async fn a_store_keeps_its_data_by_default_and_leaves_nothing_when_told_so() -> 
 
     // When a store of the same name comes
     space.apply(&manifest).await?;
+    // Then it waits to be told what to do with the data,
+    wait_until(&space, "the store to see the data of the former one", READY, async || {
+        let conditions = store.get().await?["status"]["conditions"].clone();
+        let ready = conditions.as_array().and_then(|all| all.iter().find(|found| found["type"] == "Ready"));
+        Ok(Seen::when(ready.is_some_and(|ready| ready["reason"] == "DataRetained"), conditions.to_string()))
+    })
+    .await?;
+    assert_eq!(space.names(STATEFUL_SETS).await?, Vec::<String>::new());
+    store.patch(&json!({"spec": {"adoptRetainedData": true}})).await?;
     store.wait_ready(READY).await?;
 
-    // Then it takes up the data: the customer is known, with the same database login.
+    // and takes it up: the customer is known, with the same database login.
     assert_eq!(space.get(SECRETS, &store.child("auth-database")).await?["data"], secret);
     let forward = space.forward(&store.child("gateway"), "http").await?;
     let known = forward.shop()?.login(&customer.0, &customer.1).await?;

@@ -185,6 +185,8 @@ reasons! {
     DatabaseLoginRefused,
     /// A statement failed on the PostgreSQL server.
     DatabaseStatementFailed,
+    /// A former store of the same name has left data behind, and nobody has said that it is to be taken up.
+    DataRetained,
     /// The superuser's Secret is gone while the volume holds data.
     CredentialsLost,
     /// The Kafka brokers cannot be reached.

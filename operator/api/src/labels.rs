@@ -10,6 +10,8 @@ pub const ANNOTATION_APPLIED: &str = "greencommerce.dev/applied";
 pub const ANNOTATION_SECRETS: &str = "greencommerce.dev/secrets";
 /// On a pod template: hash of the configuration that its container reads only once.
 pub const ANNOTATION_CONFIG: &str = "greencommerce.dev/config";
+/// On a volume claim: uid of the Store whose data it holds. A claim outlives its store if the deletion policy says so.
+pub const ANNOTATION_STORE_UID: &str = "greencommerce.dev/store-uid";
 
 /// Label keys.
 pub mod label {

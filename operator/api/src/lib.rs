@@ -22,7 +22,9 @@ pub use common::{
 };
 pub use conditions::{ConditionType, Reason};
 pub use crds::crds;
-pub use labels::{ANNOTATION_APPLIED, ANNOTATION_CONFIG, ANNOTATION_SECRETS, FINALIZER, MANAGED_BY, label};
+pub use labels::{
+    ANNOTATION_APPLIED, ANNOTATION_CONFIG, ANNOTATION_SECRETS, ANNOTATION_STORE_UID, FINALIZER, MANAGED_BY, label,
+};
 pub use quantity::Quantity;
 pub use status::Status;
 pub use store::{

@@ -83,6 +83,9 @@ pub struct StoreSpec {
     /// What happens to the store's data when the store is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
+    /// Whether data that a former store of this name left behind is taken up. Otherwise a store whose name has such data waits.
+    #[serde(default)]
+    pub adopt_retained_data: bool,
     /// Whether the store sleeps: every service, the databases, the broker and the cache run no pod, and all data is kept.
     #[serde(default)]
     pub suspend: bool,

@@ -29,6 +29,8 @@ pub(super) struct Seen {
     pub(super) kafka: Server,
     pub(super) cache: Server,
     pub(super) routes: Option<Arc<ConfigMap>>,
+    /// The store's volumes, those of its database included.
+    pub(super) claims: Vec<Arc<PersistentVolumeClaim>>,
     /// Migrations, of this version and of others.
     pub(super) jobs: Vec<Arc<Job>>,
     /// Pods of migrations.
@@ -90,6 +92,7 @@ pub(super) async fn dereference(context: &Context, store: &Store) -> Result<Seen
         cache: server(&names.cache(), "cache", store.spec.cache.managed.as_ref().map(|cache| size(&cache.storage)))
             .await?,
         routes: cache.get(space, &names.routes()),
+        claims: cache.labelled(space, label::STORE, &name),
         jobs: cache.labelled(space, label::STORE, &name),
         job_pods: of_store("migration"),
     })

@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use api::{
-    Autoscaling, DatabaseTarget, DeletionPolicy, EnvVar, Exposure, ImagePullPolicy, LocalReference, LogLevel, Reason,
-    Resources, ServiceName, ServiceSettings, Store,
+    ANNOTATION_STORE_UID, Autoscaling, DatabaseTarget, DeletionPolicy, EnvVar, Exposure, ImagePullPolicy,
+    LocalReference, LogLevel, Reason, Resources, ServiceName, ServiceSettings, Store,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use k8s_openapi::{api::core::v1::PersistentVolumeClaim, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use kube::ResourceExt;
 
 use super::{dereference::Seen, names::Names};
@@ -78,20 +78,37 @@ pub(crate) enum ValidateError {
     },
     #[error("spec.{0} sets no mode: set spec.{0}.managed")]
     NoMode(&'static str),
+    #[error(
+        "the volumes {} hold the data of a former store of this name: set spec.adoptRetainedData to true to take the data \
+         up, or delete the volumes with the Secrets that belong to them",
+        .0.join(", ")
+    )]
+    DataRetained(Vec<String>),
 }
 
 impl ReconcileError for ValidateError {
     fn reason(&self) -> Reason {
-        Reason::SpecInvalid
+        match self {
+            Self::DataRetained(_) => Reason::DataRetained,
+            Self::Duration { .. } | Self::NoMode(_) => Reason::SpecInvalid,
+        }
     }
 
     fn retry(&self) -> Retry {
-        Retry::OnChange
+        match self {
+            // The claim of the database wakes its own controller, not this one.
+            Self::DataRetained(_) => Retry::After(Duration::from_secs(2)),
+            Self::Duration { .. } | Self::NoMode(_) => Retry::OnChange,
+        }
     }
 }
 
 pub(super) fn validate(store: &Store, seen: &Seen) -> Result<Validated, ValidateError> {
     let spec = store.spec.clone();
+    let retained = left_behind(store, seen);
+    if !retained.is_empty() && !spec.adopt_retained_data {
+        return Err(ValidateError::DataRetained(retained));
+    }
     let kafka = spec.kafka.managed.ok_or(ValidateError::NoMode("kafka"))?;
     let cache = spec.cache.managed.ok_or(ValidateError::NoMode("cache"))?;
     let upgrade = spec.upgrade;
@@ -118,6 +135,15 @@ pub(super) fn validate(store: &Store, seen: &Seen) -> Result<Validated, Validate
         suspend: spec.suspend,
         deletion_policy: spec.deletion_policy,
     })
+}
+
+/// Volumes that hold the data of another Store of this name: one that was deleted and kept its data.
+fn left_behind(store: &Store, seen: &Seen) -> Vec<String> {
+    let of_another = |claim: &&std::sync::Arc<PersistentVolumeClaim>| {
+        let made_for = claim.annotations().get(ANNOTATION_STORE_UID);
+        claim.metadata.deletion_timestamp.is_none() && made_for.is_some() && made_for != store.metadata.uid.as_ref()
+    };
+    seen.claims.iter().filter(of_another).map(|claim| claim.name_any()).collect()
 }
 
 fn data_server(
@@ -226,5 +252,28 @@ mod tests {
     fn a_store_without_a_broker_is_refused_with_what_to_do() {
         let error = validate(&store("{version: 1.2.3, kafka: {}}"), &Seen::default()).unwrap_err();
         assert_eq!(error.to_string(), "spec.kafka sets no mode: set spec.kafka.managed");
+    }
+
+    fn with_claim(made_for: Option<&str>) -> Seen {
+        let annotations = made_for.map(|uid| serde_json::json!({ANNOTATION_STORE_UID: uid}));
+        let claim = serde_json::json!({"metadata": {"name": "green-kafka", "annotations": annotations}});
+        Seen { claims: vec![std::sync::Arc::new(serde_json::from_value(claim).unwrap())], ..Seen::default() }
+    }
+
+    #[test]
+    fn data_of_a_former_store_is_taken_up_only_when_asked_for() {
+        let store_of = |spec: &str| {
+            let mut store = store(spec);
+            store.metadata.uid = Some("new".to_owned());
+            store
+        };
+        let refused = validate(&store_of("{version: 1.2.3}"), &with_claim(Some("old"))).unwrap_err();
+        assert_eq!(refused.reason(), Reason::DataRetained);
+        assert!(refused.to_string().contains("green-kafka"), "{refused}");
+        let asked = store_of("{version: 1.2.3, adoptRetainedData: true}");
+        assert!(validate(&asked, &with_claim(Some("old"))).is_ok());
+        for own in [Some("new"), None] {
+            assert!(validate(&store_of("{version: 1.2.3}"), &with_claim(own)).is_ok());
+        }
     }
 }

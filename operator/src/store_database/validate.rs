@@ -46,6 +46,8 @@ pub(crate) struct Validated {
     pub(crate) logins: Vec<Login>,
     /// Who runs the server.
     pub(crate) mode: Mode,
+    /// The Store that the data belongs to, if one owns this.
+    pub(crate) store_uid: Option<String>,
     /// Whether the server is to run no pod.
     pub(crate) suspend: bool,
 }
@@ -136,10 +138,17 @@ pub(crate) fn validate(database: &StoreDatabase, reads: Reads) -> Result<Validat
         _ => return Err(ValidateError::Mode),
     };
     let suspend = database.spec.suspend;
-    Ok(Validated { name, namespace, store, owner, names, host, port, logins, mode, suspend })
+    let store_uid = owning_store(database);
+    Ok(Validated { name, namespace, store, store_uid, owner, names, host, port, logins, mode, suspend })
 }
 
-/// The store a database belongs to.
+/// Uid of the Store that owns it, if one does.
+fn owning_store(database: &StoreDatabase) -> Option<String> {
+    let store = database.owner_references().iter().find(|owner| owner.kind == "Store")?;
+    Some(store.uid.clone())
+}
+
+/// The store it belongs to, by name.
 fn store_of(database: &StoreDatabase) -> String {
     database.labels().get(label::STORE).cloned().unwrap_or_else(|| database.name_any())
 }

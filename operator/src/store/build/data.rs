@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api::label;
+use api::{ANNOTATION_STORE_UID, label};
 use k8s_openapi::{
     api::{
         apps::v1::{StatefulSet, StatefulSetSpec},
@@ -75,7 +75,11 @@ fn selector(of: &Validated, identity: &Identity<'_>) -> BTreeMap<String, String>
 /// Nobody owns the claim: it outlives the store unless the store's finalizer deletes it.
 fn volume(of: &Validated, identity: &Identity<'_>, settings: &validate::DataServer) -> PersistentVolumeClaim {
     PersistentVolumeClaim {
-        metadata: ObjectMeta { owner_references: None, ..meta(of, identity, &identity.name) },
+        metadata: ObjectMeta {
+            annotations: Some(labels([(ANNOTATION_STORE_UID, &of.owner.uid)])),
+            owner_references: None,
+            ..meta(of, identity, &identity.name)
+        },
         spec: Some(PersistentVolumeClaimSpec {
             access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
             storage_class_name: settings.storage_class.clone(),

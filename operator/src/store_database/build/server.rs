@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use api::ANNOTATION_STORE_UID;
 use k8s_openapi::{
     api::{
         apps::v1::{StatefulSet, StatefulSetSpec},
@@ -71,6 +72,7 @@ pub(super) fn volume(of: &Validated, managed: &Managed) -> PersistentVolumeClaim
             name: Some(of.names.volume()),
             namespace: Some(of.namespace.clone()),
             labels: Some(labels::server(of)),
+            annotations: of.store_uid.clone().map(|uid| [(ANNOTATION_STORE_UID.to_owned(), uid)].into()),
             ..ObjectMeta::default()
         },
         spec: Some(PersistentVolumeClaimSpec {
