@@ -145,6 +145,8 @@ reasons! {
     Upgrading,
     /// The version of the spec runs.
     UpToDate,
+    /// A version could not be rolled out and was taken back: the one before it runs.
+    UpgradeRolledBack,
     /// The spec cannot be carried out.
     SpecInvalid,
     /// The stored object does not fit its schema.

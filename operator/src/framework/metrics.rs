@@ -24,6 +24,25 @@ const OBJECTS: &str = "greencommerce_operator_objects";
 const CONDITIONS: &str = "greencommerce_operator_object_conditions";
 const STORE_READY: &str = "greencommerce_operator_store_ready";
 
+/// The name of everything that this process counts.
+#[cfg(test)]
+pub(super) const NAMES: [&str; 14] = [
+    RECONCILIATIONS,
+    FAILURES,
+    DURATION,
+    WRITES,
+    WATCH_FAILURES,
+    LEADER,
+    TRANSITIONS,
+    QUEUED,
+    RUNNING,
+    OLDEST,
+    MALFORMED,
+    OBJECTS,
+    CONDITIONS,
+    STORE_READY,
+];
+
 const BUCKETS: [f64; 10] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0];
 
 /// Makes this process record its figures.
@@ -153,5 +172,7 @@ impl Census {
     }
 }
 
+#[cfg(test)]
+mod chart;
 #[cfg(test)]
 mod tests;
