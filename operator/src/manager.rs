@@ -222,3 +222,95 @@ fn why(ended: Option<Ended>) -> anyhow::Error {
         None => anyhow!("nothing is running"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::framework::scenario::Scenario;
+
+    type Story = Arc<Mutex<Vec<&'static str>>>;
+
+    fn operator() -> (Operator, Story) {
+        let (_, context, _) = Scenario::of(vec![]);
+        let operator = Operator {
+            context,
+            phases: Phases::default(),
+            release: CancellationToken::new(),
+            controllers: JoinSet::new(),
+            leadership: JoinSet::new(),
+            others: JoinSet::new(),
+        };
+        (operator, Story::default())
+    }
+
+    impl Operator {
+        /// A part in the election that tells when it gives the lease back.
+        fn hold_lease(&mut self, story: &Story) {
+            let (release, story) = (self.release.clone(), story.clone());
+            self.leadership.spawn(async move {
+                release.cancelled().await;
+                story.lock().unwrap().push("lease released");
+                ("the election", Ok(()))
+            });
+        }
+
+        /// A controller that, told to stop, still has a write under way for this long.
+        fn write_for(&mut self, time: Duration, story: &Story) {
+            let (gate, stop, story) = (self.context.gate.clone(), self.phases.stop.clone(), story.clone());
+            self.controllers.spawn(async move {
+                let write = async {
+                    stop.cancelled().await;
+                    tokio::time::sleep(time).await;
+                    story.lock().unwrap().push("last write");
+                };
+                gate.guard(write).await.unwrap();
+                ("a controller", Ok(()))
+            });
+        }
+    }
+
+    #[tokio::test]
+    async fn the_lease_is_given_back_after_the_last_write() {
+        let (mut operator, story) = operator();
+        operator.hold_lease(&story);
+        operator.write_for(Duration::from_millis(50), &story);
+        tokio::task::yield_now().await;
+        operator.leave().await;
+        assert_eq!(*story.lock().unwrap(), ["last write", "lease released"]);
+    }
+
+    #[tokio::test]
+    async fn a_reconciliation_that_only_waits_holds_nobody_up_for_long() {
+        let (mut operator, story) = operator();
+        operator.hold_lease(&story);
+        operator.controllers.spawn(std::future::pending());
+        let started = std::time::Instant::now();
+        operator.leave().await;
+        assert_eq!(*story.lock().unwrap(), ["lease released"]);
+        assert!(started.elapsed() < FINISH + LAST_WRITES / 2);
+    }
+
+    #[tokio::test]
+    async fn who_has_lost_the_lease_goes_at_once() {
+        let (mut operator, story) = operator();
+        operator.write_for(Duration::from_hours(1), &story);
+        tokio::task::yield_now().await;
+        operator.context.gate.close();
+        let started = std::time::Instant::now();
+        operator.leave().await;
+        assert!(started.elapsed() < FINISH && story.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_part_that_ends_is_why_the_operator_ends() {
+        let (mut operator, _) = operator();
+        operator.controllers.spawn(std::future::pending());
+        operator.others.spawn(async { ("a watch", Ok(())) });
+        assert_eq!(why(operator.first_end().await).to_string(), "a watch ended by itself");
+        operator.others.spawn(std::future::pending());
+        operator.leadership.spawn(async { ("the election", Err(anyhow!("rival took the lease"))) });
+        assert_eq!(why(operator.first_end().await).to_string(), "the election failed");
+    }
+}
