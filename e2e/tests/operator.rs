@@ -8,9 +8,9 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    AUTOSCALERS, BUDGETS, CLAIMS, CONFIG_MAPS, Cluster, DEPLOYMENTS, JOBS, PODS, Resource, SECRETS, SERVICE_ACCOUNTS,
-    SERVICES, STATEFUL_SETS, STORE_DATABASES, STORE_SERVICES, STORE_TOPICS, STORES, Seen, Space, Store, documents,
-    unique, wait_until, workspace,
+    AUTOSCALERS, AuditLog, BUDGETS, CLAIMS, CONFIG_MAPS, Cluster, DEPLOYMENTS, JOBS, Mark, PODS, Resource, SECRETS,
+    SERVICE_ACCOUNTS, SERVICES, STATEFUL_SETS, STORE_DATABASES, STORE_SERVICES, STORE_TOPICS, STORES, Seen, Space,
+    Store, documents, unique, wait_until, workspace,
 };
 use serde_json::{Value, json};
 
@@ -117,7 +117,7 @@ async fn at_rest_the_operator_writes_nothing_for_a_minute() -> Result<()> {
     let log = cluster.audit_log();
     let mut quiet = (log.mark()?, Instant::now());
     wait_until(store.space(), "five seconds without a write", Duration::from_mins(2), async || {
-        let writes = log.writes_since(quiet.0, OPERATOR)?;
+        let writes = operators_writes(&log, quiet.0)?;
         if !writes.is_empty() {
             quiet = (log.mark()?, Instant::now());
         }
@@ -130,10 +130,15 @@ async fn at_rest_the_operator_writes_nothing_for_a_minute() -> Result<()> {
     tokio::time::sleep(Duration::from_mins(1)).await;
 
     // Then it has tried no write at all, though it was awake.
-    let writes: Vec<String> = log.writes_since(mark, OPERATOR)?.iter().map(ToString::to_string).collect();
-    assert_eq!(writes, Vec::<String>::new());
+    assert_eq!(operators_writes(&log, mark)?, Vec::<String>::new());
     ensure!(log.since(mark)?.iter().any(|request| request.user.starts_with("system:")), "the audit log does not grow");
     Ok(())
+}
+
+/// What the operator wrote, but for the lease by which the leader says every few seconds that it lives.
+fn operators_writes(log: &AuditLog, since: Mark) -> Result<Vec<String>> {
+    let writes = log.writes_since(since, OPERATOR)?;
+    Ok(writes.iter().filter(|request| request.resource != "leases").map(ToString::to_string).collect())
 }
 
 #[tokio::test]

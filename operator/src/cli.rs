@@ -3,10 +3,12 @@
 use std::{io::Write as _, net::SocketAddr};
 
 use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
+use uuid::Uuid;
 
 use crate::{
     framework::{LogFormat, init_telemetry},
+    leader::Candidate,
     manager::{self, Settings},
 };
 
@@ -40,6 +42,26 @@ struct Run {
     /// How log lines look.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value = "json")]
     log_format: LogFormat,
+    #[command(flatten)]
+    election: Election,
+}
+
+#[derive(Debug, Args)]
+struct Election {
+    /// Take part in the election of a leader: of all processes with the same lease one writes, and the others stand by.
+    /// Without it this process writes at once, and there must be no other.
+    #[arg(long, env = "LEADER_ELECT", default_value_t = true, default_missing_value = "true", num_args = 0..=1,
+          require_equals = true, action = ArgAction::Set)]
+    leader_elect: bool,
+    /// Namespace of the lease: the one that the operator's Pods are in.
+    #[arg(long, env = "LEASE_NAMESPACE")]
+    lease_namespace: Option<String>,
+    /// Name of the lease. Operators that look after different namespaces have different ones.
+    #[arg(long, env = "LEASE_NAME", default_value = "greencommerce-operator")]
+    lease_name: String,
+    /// What this process is called in the lease, followed by an id of its own.
+    #[arg(long, env = "POD_NAME", default_value = "operator")]
+    pod_name: String,
 }
 
 impl Cli {
@@ -47,11 +69,27 @@ impl Cli {
     pub fn execute(self) -> anyhow::Result<()> {
         match self.command {
             Command::Run(run) => {
+                let candidate = run.election.candidate()?;
                 init_telemetry(&run.log_level, run.log_format)?;
-                manager::run(Settings { ops_addr: run.ops_addr, namespace: run.watch_namespace })
+                manager::run(Settings { ops_addr: run.ops_addr, namespace: run.watch_namespace, candidate })
             }
             Command::Crds => print_crds(),
         }
+    }
+}
+
+impl Election {
+    fn candidate(self) -> anyhow::Result<Option<Candidate>> {
+        if !self.leader_elect {
+            return Ok(None);
+        }
+        let namespace = self.lease_namespace.filter(|namespace| !namespace.is_empty()).context(
+            "the election of a leader needs a namespace for its lease: set --lease-namespace (LEASE_NAMESPACE), or turn the \
+             election off with --leader-elect=false if no other operator runs",
+        )?;
+        // A container that starts again in the same Pod is another process: it must not take itself for the one before.
+        let identity = format!("{}_{}", self.pod_name, Uuid::now_v7());
+        Ok(Some(Candidate { identity, namespace, name: self.lease_name }))
     }
 }
 
@@ -62,4 +100,37 @@ fn print_crds() -> anyhow::Result<()> {
         write!(out, "---\n{yaml}")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn election(arguments: &[&str]) -> Election {
+        let cli = Cli::parse_from([&["operator", "run"], arguments].concat());
+        match cli.command {
+            Command::Run(run) => run.election,
+            Command::Crds => unreachable!("the command is run"),
+        }
+    }
+
+    #[test]
+    fn a_leader_is_elected_unless_that_is_turned_off() {
+        let candidate = election(&["--lease-namespace=system", "--pod-name=operator-1"]).candidate().unwrap().unwrap();
+        assert_eq!((candidate.namespace.as_str(), candidate.name.as_str()), ("system", "greencommerce-operator"));
+        assert!(candidate.identity.starts_with("operator-1_"));
+        assert!(election(&["--leader-elect=false"]).candidate().unwrap().is_none());
+    }
+
+    #[test]
+    fn two_processes_of_one_pod_are_two_candidates() {
+        let identity = || election(&["--lease-namespace=system"]).candidate().unwrap().unwrap().identity;
+        assert_ne!(identity(), identity());
+    }
+
+    #[test]
+    fn an_election_without_a_namespace_is_refused_with_what_to_do() {
+        let refusal = election(&[]).candidate().unwrap_err().to_string();
+        assert!(refusal.contains("--lease-namespace") && refusal.contains("--leader-elect=false"), "{refusal}");
+    }
 }

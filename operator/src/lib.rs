@@ -2,6 +2,7 @@
 
 mod cli;
 mod framework;
+mod leader;
 mod manager;
 mod storage;
 mod store;

@@ -3,7 +3,7 @@
 {{- printf "%s-operator" .Release.Name | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* The labels that select the operator's Pod: never changed, because a Deployment's selector cannot change. */}}
+{{/* The labels that select the operator's Pods: never changed, because a Deployment's selector cannot change. */}}
 {{- define "greencommerce.selectorLabels" -}}
 app.kubernetes.io/name: greencommerce-operator
 app.kubernetes.io/instance: {{ .Release.Name }}

@@ -120,25 +120,29 @@ where
     let space = meta.namespace.as_deref().unwrap_or_default();
     let api: Api<K> = Api::namespaced(context.client.clone(), space);
     let live = context.cache.get::<K>(space, name);
-    match &live {
+    let why = match &live {
         Some(live) if live.meta().deletion_timestamp.is_some() => return Ok(false),
         Some(live) => {
             check_owner(live.meta(), &meta, &object)?;
-            if difference::holds(&to_value(&**live), &body) {
-                return Ok(false);
+            match difference::first(&to_value(&**live), &body) {
+                Some(field) => format!("{field} differs"),
+                None => return Ok(false),
             }
         }
         // No watch has seen it. It may lack our label, and then it is not ours to overwrite.
         None => match api.get_metadata_opt(name).await {
-            Ok(Some(found)) => check_owner(&found.metadata, &meta, &object)?,
-            Ok(None) => {}
+            Ok(Some(found)) => {
+                check_owner(&found.metadata, &meta, &object)?;
+                "no watch has seen it as ours".to_owned()
+            }
+            Ok(None) => "it does not exist".to_owned(),
             Err(source) => return Err(ApplyError::Read { object, source: Box::new(source) }),
         },
-    }
-    match write(&api, name, &body, live.is_some()).await {
+    };
+    match Box::pin(write(&api, name, &body, live.is_some())).await {
         Ok(()) => {
             metrics::wrote(&K::kind(&()), "apply");
-            tracing::info!(object, "applied");
+            tracing::info!(child = object, why, "applied");
             Ok(true)
         }
         Err(source) => Err(ApplyError::Write { verb: "apply", object, source: Box::new(source) }),
@@ -181,7 +185,7 @@ where
     match api.delete(&seen.name_any(), &params).await {
         Ok(_) => {
             metrics::wrote(&K::kind(&()), "delete");
-            tracing::info!(%object, "deleted");
+            tracing::info!(child = object, why = "it is no longer wanted", "deleted");
             Ok(true)
         }
         // Gone already, or replaced by another object of that name.

@@ -19,7 +19,7 @@ use kube::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::key;
+use super::{key, malformed::Malformed};
 
 /// A kind that is watched.
 pub(crate) trait Cached: Resource<DynamicType = ()> + Clone + Send + Sync + Sized + 'static {
@@ -32,6 +32,8 @@ macro_rules! cache {
         /// Everything the operator knows about the cluster without asking.
         pub(crate) struct Cache {
             $(pub(crate) $field: reflector::Store<$kind>,)*
+            /// Objects that are left out because they do not fit their schema.
+            pub(crate) malformed: Malformed,
             /// Kinds that have not been listed yet.
             pending: AtomicUsize,
             complete: CancellationToken,
@@ -48,6 +50,7 @@ macro_rules! cache {
                 let writers = Writers { $($field: Writer::default(),)* };
                 let cache = Self {
                     $($field: writers.$field.as_reader(),)*
+                    malformed: Malformed::default(),
                     pending: AtomicUsize::new([$(stringify!($field),)*].len()),
                     complete: CancellationToken::new(),
                 };

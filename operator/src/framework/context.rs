@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kube::Client;
 
-use super::{Cache, Clock, events::Events};
+use super::{Activity, Cache, Clock, Gate, events::Events};
 
 /// The operator's name as a field manager, an event reporter and a user agent.
 pub(crate) const OPERATOR: &str = "greencommerce-operator";
@@ -20,11 +20,15 @@ pub(crate) struct Context {
     pub(crate) events: Events,
     /// Time for `lastTransitionTime`.
     pub(crate) clock: Clock,
+    /// Whether this process may write; the client asks it too.
+    pub(crate) gate: Gate,
+    /// What the controllers are doing.
+    pub(crate) activity: Activity,
 }
 
 impl Context {
-    pub(crate) fn new(client: Client, cache: Arc<Cache>) -> Self {
-        let events = Events::new(client.clone());
-        Self { client, cache, events, clock: Clock::system() }
+    pub(crate) fn new(client: Client, cache: Arc<Cache>, gate: Gate) -> Self {
+        let events = Events::new(client.clone(), gate.clone());
+        Self { client, cache, events, clock: Clock::system(), gate, activity: Activity::default() }
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a live object already holds what is wanted.
+//! Whether a live object already holds what is wanted, and where it does not.
 
 use serde_json::{Map, Value};
 
@@ -9,29 +9,58 @@ const MERGE_KEYS: [&str; 9] = ["name", "type", "mountPath", "containerPort", "po
 /// change of ours.
 const ATOMIC: [&str; 3] = ["selector", "labelSelector", "nodeSelector"];
 
-/// Whether every field of `desired` is in `live` with the same value.
+/// Where `live` first lacks a field of `desired`, or has another value in it: `spec.replicas`; `None` if it holds them all.
 ///
 /// Fields that only `live` has are someone else's: defaults of the API server, the status, foreign annotations.
 /// Quantities are compared by amount, and an empty value equals a missing one, as the API server drops it.
-pub(crate) fn holds(live: &Value, desired: &Value) -> bool {
+pub(crate) fn first(live: &Value, desired: &Value) -> Option<String> {
     match (desired, live) {
-        (Value::Object(desired), Value::Object(live)) => desired.iter().all(|(key, wanted)| match live.get(key) {
-            Some(held) if ATOMIC.contains(&key.as_str()) => held == wanted,
-            Some(held) => holds(held, wanted) || (is_amount_parent(key) && same_amounts(held, wanted)),
-            None => is_empty(wanted),
-        }),
-        (Value::Array(desired), Value::Array(live)) => holds_list(live, desired),
-        _ => desired == live,
+        (Value::Object(desired), Value::Object(live)) => telling_first(desired)
+            .find_map(|(key, wanted)| in_field(key, live.get(key), wanted).map(|below| join(key, &below))),
+        (Value::Array(desired), Value::Array(live)) => in_list(live, desired),
+        _ => (desired != live).then(String::new),
     }
 }
 
-fn holds_list(live: &[Value], desired: &[Value]) -> bool {
-    if let Some(key) = merge_key(desired) {
-        return desired
-            .iter()
-            .all(|wanted| live.iter().any(|held| held.get(key) == wanted.get(key) && holds(held, wanted)));
+/// The fields of an object, metadata last: it differs whenever anything does, as it carries a hash of all.
+fn telling_first(fields: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
+    let is_last = |key: &String| key == "metadata" || key == "annotations";
+    let last = fields.iter().filter(move |(key, _)| is_last(key));
+    fields.iter().filter(move |(key, _)| !is_last(key)).chain(last)
+}
+
+fn in_field(key: &str, held: Option<&Value>, wanted: &Value) -> Option<String> {
+    match held {
+        Some(held) if ATOMIC.contains(&key) => (held != wanted).then(String::new),
+        Some(held) => first(held, wanted).filter(|_| !(is_amount_parent(key) && same_amounts(held, wanted))),
+        None => (!is_empty(wanted)).then(String::new),
     }
-    live.len() == desired.len() && desired.iter().zip(live).all(|(wanted, held)| holds(held, wanted))
+}
+
+fn in_list(live: &[Value], desired: &[Value]) -> Option<String> {
+    let Some(key) = merge_key(desired) else {
+        if live.len() != desired.len() {
+            return Some(String::new());
+        }
+        let mut pairs = desired.iter().zip(live).enumerate();
+        return pairs
+            .find_map(|(at, (wanted, held))| first(held, wanted).map(|below| join(&format!("[{at}]"), &below)));
+    };
+    desired.iter().find_map(|wanted| {
+        let mut found = live.iter().filter(|held| held.get(key) == wanted.get(key)).map(|held| first(held, wanted));
+        let difference = found.next().unwrap_or_else(|| Some(String::new()))?;
+        if found.any(|other| other.is_none()) {
+            return None;
+        }
+        let name = &wanted[key];
+        let name = name.as_str().map_or_else(|| name.to_string(), str::to_owned);
+        Some(join(&format!("[{key}={name}]"), &difference))
+    })
+}
+
+fn join(key: &str, below: &str) -> String {
+    let dot = if below.is_empty() || below.starts_with('[') { "" } else { "." };
+    format!("{key}{dot}{below}")
 }
 
 fn merge_key(list: &[Value]) -> Option<&'static str> {
@@ -113,6 +142,29 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn holds(live: &Value, desired: &Value) -> bool {
+        first(live, desired).is_none()
+    }
+
+    #[test]
+    fn the_first_difference_is_named_and_the_hash_of_all_only_when_nothing_else_differs() {
+        let live = json!({
+            "metadata": {"annotations": {"applied": "1"}},
+            "spec": {"replicas": 1, "containers": [{"name": "cart", "image": "a"}], "args": ["x", "y"]},
+        });
+        let differs = |desired: Value| first(&live, &desired);
+        let applied = json!({"annotations": {"applied": "2"}});
+        assert_eq!(differs(json!({"metadata": applied})).as_deref(), Some("metadata.annotations.applied"));
+        let spec = json!({"metadata": applied, "spec": {"replicas": 2}});
+        assert_eq!(differs(spec).as_deref(), Some("spec.replicas"));
+        let image = json!({"spec": {"containers": [{"name": "cart", "image": "b"}]}});
+        assert_eq!(differs(image).as_deref(), Some("spec.containers[name=cart].image"));
+        let another = json!({"spec": {"containers": [{"name": "sidecar"}]}});
+        assert_eq!(differs(another).as_deref(), Some("spec.containers[name=sidecar]"));
+        assert_eq!(differs(json!({"spec": {"args": ["x", "z"]}})).as_deref(), Some("spec.args[1]"));
+        assert_eq!(differs(json!({"spec": {"args": ["x", "y"]}})), None);
+    }
 
     #[test]
     fn fields_of_others_are_left_alone() {

@@ -1,24 +1,36 @@
 //! Telling users, through Kubernetes events, what happened to their objects.
 
 use api::Reason;
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
     Client, Resource,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
 
-use super::{chain, context::OPERATOR};
+use super::{Gate, chain, context::OPERATOR};
 
 /// Publishes events.
 #[derive(Clone)]
-pub(crate) struct Events(Recorder);
+pub(crate) struct Events {
+    recorder: Recorder,
+    gate: Gate,
+}
 
 impl Events {
-    pub(super) fn new(client: Client) -> Self {
-        Self(Recorder::new(client, Reporter { controller: OPERATOR.to_owned(), instance: None }))
+    pub(super) fn new(client: Client, gate: Gate) -> Self {
+        Self { recorder: Recorder::new(client, Reporter { controller: OPERATOR.to_owned(), instance: None }), gate }
     }
 
-    /// Publishes an event about an object. A failure to do so is logged: nothing depends on events.
+    /// Publishes an event about an object, if this process leads. A failure to do so is logged: nothing depends on events.
     pub(crate) async fn publish<K: Resource<DynamicType = ()>>(&self, object: &K, reason: Reason, note: &str) {
+        self.publish_about(&object.object_ref(&()), reason, note).await;
+    }
+
+    /// Publishes an event about what a reference names.
+    pub(super) async fn publish_about(&self, object: &ObjectReference, reason: Reason, note: &str) {
+        if !self.gate.is_open() {
+            return;
+        }
         let event = Event {
             type_: if reason.is_failure() { EventType::Warning } else { EventType::Normal },
             reason: reason.as_str().to_owned(),
@@ -26,7 +38,7 @@ impl Events {
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        if let Err(error) = self.0.publish(&event, &object.object_ref(&())).await {
+        if let Err(error) = self.recorder.publish(&event, object).await {
             tracing::warn!(error = chain(&error), reason = reason.as_str(), "cannot publish an event");
         }
     }

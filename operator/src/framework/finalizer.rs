@@ -47,7 +47,9 @@ where
     wanted.push(FINALIZER.to_owned());
     // Of exactly the version that was seen, so that nobody's finalizer is lost.
     let metadata = json!({"uid": object.uid(), "resourceVersion": object.resource_version(), "finalizers": wanted});
-    patch(context, object, &Patch::Merge(json!({"metadata": metadata}))).await
+    patch(context, object, &Patch::Merge(json!({"metadata": metadata}))).await?;
+    tracing::info!(why = "its end must not be missed", "added the finalizer");
+    Ok(())
 }
 
 /// Removes our finalizer if it is there; the API server then completes the deletion.
@@ -70,6 +72,10 @@ where
     match patch::<K, ()>(context, object, &Patch::Json(operations)).await {
         // The object is gone: nothing holds it back.
         Err(FinalizerError { source, .. }) if is_not_found(&source) => Ok(()),
+        Ok(()) => {
+            tracing::info!(why = "its deletion policy has been honoured", "removed the finalizer");
+            Ok(())
+        }
         result => result,
     }
 }

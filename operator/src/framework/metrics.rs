@@ -1,21 +1,47 @@
 //! Figures for Prometheus.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use api::{Reason, Status};
-use kube::{Resource, core::object::HasStatus, runtime::reflector};
+use kube::{Resource, ResourceExt, core::object::HasStatus, runtime::reflector};
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::Cache;
+use super::{Activity, Cache, exposition::Exposition, namespace};
 
 const RECONCILIATIONS: &str = "greencommerce_operator_reconciliations_total";
 const FAILURES: &str = "greencommerce_operator_reconcile_failures_total";
 const DURATION: &str = "greencommerce_operator_reconcile_duration_seconds";
 const WRITES: &str = "greencommerce_operator_writes_total";
 const WATCH_FAILURES: &str = "greencommerce_operator_watch_failures_total";
-const MALFORMED: &str = "greencommerce_operator_malformed_objects_total";
+const LEADER: &str = "greencommerce_operator_leader";
+const TRANSITIONS: &str = "greencommerce_operator_lease_transitions";
+const QUEUED: &str = "greencommerce_operator_queue_depth";
+const RUNNING: &str = "greencommerce_operator_reconciliations_running";
+const OLDEST: &str = "greencommerce_operator_oldest_reconciliation_seconds";
+const MALFORMED: &str = "greencommerce_operator_malformed_objects";
 const OBJECTS: &str = "greencommerce_operator_objects";
+const CONDITIONS: &str = "greencommerce_operator_object_conditions";
+const STORE_READY: &str = "greencommerce_operator_store_ready";
+
+/// The name of everything that this process counts.
+#[cfg(test)]
+pub(super) const NAMES: [&str; 14] = [
+    RECONCILIATIONS,
+    FAILURES,
+    DURATION,
+    WRITES,
+    WATCH_FAILURES,
+    LEADER,
+    TRANSITIONS,
+    QUEUED,
+    RUNNING,
+    OLDEST,
+    MALFORMED,
+    OBJECTS,
+    CONDITIONS,
+    STORE_READY,
+];
 
 const BUCKETS: [f64; 10] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0];
 
@@ -29,8 +55,8 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
     describe_histogram!(DURATION, "Time a reconciliation took, by controller.");
     describe_counter!(WRITES, "Mutating calls to the API server, by kind and verb.");
     describe_counter!(WATCH_FAILURES, "Watches that broke and were started again, by kind.");
-    describe_counter!(MALFORMED, "Objects seen that do not fit their schema, by kind.");
-    describe_gauge!(OBJECTS, "Custom resources, by kind and status of their Ready condition.");
+    describe_gauge!(LEADER, "1 in the process that leads, else 0.");
+    describe_gauge!(TRANSITIONS, "How often the lease has changed hands, as the lease says.");
     Ok(handle)
 }
 
@@ -54,31 +80,99 @@ pub(super) fn watch_failed(kind: &str) {
     counter!(WATCH_FAILURES, "kind" => kind.to_owned()).increment(1);
 }
 
-/// Notes an object that does not fit its schema.
-pub(super) fn malformed(kind: &str) {
-    counter!(MALFORMED, "kind" => kind.to_owned()).increment(1);
+/// Notes whether this process leads.
+pub(crate) fn leading(leads: bool) {
+    gauge!(LEADER).set(if leads { 1.0 } else { 0.0 });
 }
 
-/// Counts the custom resources by readiness; called when the figures are asked for.
-pub(super) fn count_objects(cache: &Cache) {
-    count(&cache.stores);
-    count(&cache.store_services);
-    count(&cache.store_databases);
-    count(&cache.store_topics);
-}
-
-fn count<K>(reader: &reflector::Store<K>)
-where
-    K: Resource<DynamicType = ()> + HasStatus<Status: Status> + Clone,
-{
-    let objects = reader.state();
-    for ready in ["True", "False", "Unknown"] {
-        let number = objects.iter().filter(|object| readiness(object.status()) == ready).count();
-        let number = u32::try_from(number).unwrap_or(u32::MAX);
-        gauge!(OBJECTS, "kind" => K::kind(&()).into_owned(), "ready" => ready).set(f64::from(number));
+/// Notes how often the lease has changed hands.
+pub(crate) fn transitions(count: Option<i32>) {
+    if let Some(count) = count {
+        gauge!(TRANSITIONS).set(f64::from(count));
     }
 }
 
-fn readiness<S: Status>(status: Option<&S>) -> &str {
-    status.and_then(|status| status.condition("Ready")).map_or("Unknown", |ready| ready.status.as_str())
+/// The figures that are counted when they are asked for.
+pub(super) fn snapshot(cache: &Cache, activity: &Activity) -> String {
+    let mut text = Exposition::default();
+    let loads = activity.loads();
+    let mut family = text.family(QUEUED, "Objects that wait for their reconciliation, by controller.");
+    for (controller, load) in &loads {
+        family.add(&[("controller", controller)], load.waiting);
+    }
+    let mut family = text.family(RUNNING, "Reconciliations under way, by controller.");
+    for (controller, load) in &loads {
+        family.add(&[("controller", controller)], load.running);
+    }
+    let mut family = text.family(OLDEST, "How long the oldest reconciliation has been under way, by controller.");
+    for (controller, load) in &loads {
+        family.add(&[("controller", controller)], load.oldest.as_secs_f64());
+    }
+    let malformed = cache.malformed.count();
+    let mut family = text.family(MALFORMED, "Objects that do not fit their schema, by kind.");
+    for kind in KINDS {
+        family.add(&[("kind", kind)], malformed.get(kind).copied().unwrap_or(0));
+    }
+    objects(&mut text, cache);
+    text.into_text()
 }
+
+const KINDS: [&str; 4] = ["Store", "StoreService", "StoreDatabase", "StoreTopic"];
+
+/// Counts the custom resources by what they say of themselves.
+fn objects(text: &mut Exposition, cache: &Cache) {
+    let census = [
+        Census::of(&cache.stores),
+        Census::of(&cache.store_services),
+        Census::of(&cache.store_databases),
+        Census::of(&cache.store_topics),
+    ];
+    let mut family = text.family(OBJECTS, "Custom resources, by kind.");
+    for (kind, census) in KINDS.iter().zip(&census) {
+        family.add(&[("kind", kind)], census.objects);
+    }
+    let help = "Custom resources, by kind and by type, status and reason of each of their conditions.";
+    let mut family = text.family(CONDITIONS, help);
+    for (kind, census) in KINDS.iter().zip(&census) {
+        for ([condition, status, reason], count) in &census.conditions {
+            let labels = [("kind", *kind), ("condition", condition), ("status", status), ("reason", reason)];
+            family.add(&labels, count);
+        }
+    }
+    let mut family = text.family(STORE_READY, "1 for a Store that is ready, 0 for one that should be and is not.");
+    for store in cache.stores.state().iter().filter(|store| !store.spec.suspend) {
+        let ready = store.status.as_ref().and_then(|status| status.condition("Ready"));
+        let ready = u8::from(ready.is_some_and(|ready| ready.status == "True"));
+        family.add(&[("namespace", namespace(&**store)), ("store", &store.name_any())], ready);
+    }
+}
+
+/// The objects of one kind.
+#[derive(Default)]
+struct Census {
+    objects: usize,
+    /// By type, status and reason.
+    conditions: BTreeMap<[String; 3], usize>,
+}
+
+impl Census {
+    fn of<K>(reader: &reflector::Store<K>) -> Self
+    where
+        K: Resource<DynamicType = ()> + HasStatus<Status: Status> + Clone,
+    {
+        let mut census = Self::default();
+        for object in reader.state() {
+            census.objects += 1;
+            for condition in object.status().map(Status::conditions).unwrap_or_default() {
+                let labels = [&condition.type_, &condition.status, &condition.reason].map(Clone::clone);
+                *census.conditions.entry(labels).or_default() += 1;
+            }
+        }
+        census
+    }
+}
+
+#[cfg(test)]
+mod chart;
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 //! A controller implements [`Reconciler`]; [`run()`] keeps it going. Reads come from the [`Cache`], which the API
 //! server's watches keep current, so a reconciliation that finds everything in place makes no call at all.
 
+mod activity;
 mod apply;
 mod backoff;
 mod cache;
@@ -11,8 +12,11 @@ mod context;
 mod difference;
 mod error;
 mod events;
+mod exposition;
 mod finalizer;
+mod gate;
 mod hash;
+mod malformed;
 mod metrics;
 mod names;
 mod ops;
@@ -22,21 +26,26 @@ mod run;
 pub(crate) mod scenario;
 mod status;
 mod telemetry;
+pub(crate) mod uptime;
 mod wake;
 mod watch;
 
+pub(crate) use activity::Activity;
 pub(crate) use apply::{ApplyError, apply, delete, owner_reference};
 pub(crate) use cache::{Cache, Cached};
 pub(crate) use clock::Clock;
 pub(crate) use context::Context;
 pub(crate) use error::{ReconcileError, Retry, chain};
 pub(crate) use finalizer::{FinalizerError, add as add_finalizer, has as has_finalizer, remove as remove_finalizer};
+pub(crate) use gate::{Gate, NotLeading};
 pub(crate) use hash::{content_bytes, content_hash};
-pub(crate) use metrics::install as install_metrics;
+pub(crate) use malformed::tell_of_malformed;
+pub(crate) use metrics::{install as install_metrics, leading as show_leading, transitions as show_transitions};
 pub(crate) use names::{host_in, key, labels, namespace, standard_labels};
 pub(crate) use ops::serve as serve_ops;
 pub(crate) use pods::{PodTrouble, trouble_of};
-pub(crate) use run::{Reconciler, run};
+pub(crate) use run::{Phases, Reconciler, run};
 pub(crate) use status::{Finding, StatusError, write_status};
 pub(crate) use telemetry::{LogFormat, init as init_telemetry};
+pub(crate) use uptime::Uptime;
 pub(crate) use wake::{Queues, Receivers, Wake};

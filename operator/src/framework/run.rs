@@ -16,6 +16,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::{sync::mpsc::UnboundedReceiver, time::Instant};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::{
     Cached, Context, Finding, ReconcileError, Retry, backoff::Backoff, chain, metrics, names::describe, write_status,
@@ -49,24 +50,40 @@ pub(crate) trait Reconciler: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Action, Self::Error>> + Send;
 }
 
-/// Reconciles every object that comes through `queue` until `stop`; reconciliations under way are finished.
+/// What a process does when.
+#[derive(Clone, Default)]
+pub(crate) struct Phases {
+    /// It leads: controllers start.
+    pub(crate) lead: CancellationToken,
+    /// It ends: controllers start nothing any more.
+    pub(crate) stop: CancellationToken,
+}
+
+/// Once this process leads, reconciles every object, and from then on those that come through `queue`, until it is to
+/// stop; reconciliations under way are finished.
 pub(crate) async fn run<R: Reconciler>(
     reconciler: R,
     context: Context,
-    queue: UnboundedReceiver<ObjectRef<R::Object>>,
-    stop: CancellationToken,
+    mut queue: UnboundedReceiver<ObjectRef<R::Object>>,
+    phases: Phases,
 ) {
-    tokio::select! {
-        () = stop.cancelled() => return,
-        () = context.cache.wait_until_complete() => {}
+    context.activity.register(R::NAME);
+    if !starts(&context, &mut queue, &phases).await {
+        return;
     }
     tracing::info!(controller = R::NAME, "started");
     let store = R::Object::reader(&context.cache).clone();
     let worker = Arc::new(Worker { reconciler, context, backoff: Backoff::new() });
-    let queue = futures::stream::unfold(queue, |mut queue| async {
-        queue.recv().await.map(|object| (Ok::<_, std::convert::Infallible>(object), queue))
-    })
-    .take_until(stop.cancelled_owned());
+    let everything: Vec<_> = store.state().iter().map(|object| ObjectRef::from_obj(&**object)).collect();
+    let changed = futures::stream::unfold(queue, |mut queue| async { Some((queue.recv().await?, queue)) });
+    let waiting = worker.clone();
+    let queue = futures::stream::iter(everything)
+        .chain(changed)
+        .map(move |object| {
+            waiting.context.activity.waits(R::NAME, name_of(&object));
+            Ok::<_, std::convert::Infallible>(object)
+        })
+        .take_until(phases.stop.cancelled_owned());
     let config = controller::Config::default().concurrency(CONCURRENCY);
     let reconcile = |object: Arc<R::Object>, worker: Arc<Worker<R>>| Box::pin(async move { worker.work(object).await });
     let never = |_: Arc<R::Object>, error: &std::convert::Infallible, _: Arc<Worker<R>>| match *error {};
@@ -74,11 +91,32 @@ pub(crate) async fn run<R: Reconciler>(
         .for_each(|result| {
             if let Err(controller::Error::ObjectNotFound(object)) = &result {
                 let gone = ObjectRef::new(&object.name).within(object.namespace.as_deref().unwrap_or_default());
+                worker.context.activity.dropped(R::NAME, &name_of(&gone));
                 worker.backoff.succeeded(&gone);
             }
             std::future::ready(())
         })
         .await;
+}
+
+/// Whether the controllers are to start: a standby waits for its turn, and what changes meanwhile is only remembered by the
+/// cache.
+async fn starts<T>(context: &Context, queue: &mut UnboundedReceiver<T>, phases: &Phases) -> bool {
+    let turn = async {
+        context.cache.wait_until_complete().await;
+        phases.lead.cancelled().await;
+    };
+    let forget = async { while queue.recv().await.is_some() {} };
+    tokio::select! {
+        biased;
+        () = phases.stop.cancelled() => false,
+        () = turn => true,
+        () = forget => false,
+    }
+}
+
+fn name_of<K: Resource<DynamicType = ()>>(object: &ObjectRef<K>) -> String {
+    format!("{}/{}", object.namespace.as_deref().unwrap_or_default(), object.name)
 }
 
 struct Worker<R: Reconciler> {
@@ -91,10 +129,22 @@ impl<R: Reconciler> Worker<R>
 where
     ObjectRef<R::Object>: Eq + Hash,
 {
-    /// One reconciliation, measured; a failure is reported in the status and decides when the next one comes.
+    /// One reconciliation, which everything that is logged meanwhile names.
     async fn work(&self, object: Arc<R::Object>) -> Result<Action, std::convert::Infallible> {
-        let started = Instant::now();
         let key = ObjectRef::from_obj(&*object);
+        let running = self.context.activity.starts(R::NAME, &name_of(&key));
+        let object_name = describe(&*object);
+        let span = tracing::info_span!("reconcile", controller = R::NAME, object = object_name, id = %running.id);
+        self.measured(key, object).instrument(span).await
+    }
+
+    /// A failure is reported in the status and decides when the next reconciliation comes.
+    async fn measured(
+        &self,
+        key: ObjectRef<R::Object>,
+        object: Arc<R::Object>,
+    ) -> Result<Action, std::convert::Infallible> {
+        let started = Instant::now();
         let result = self.reconciler.reconcile(&self.context, object.clone()).await;
         let failure = result.as_ref().err().map(ReconcileError::reason);
         metrics::reconciled(R::NAME, started.elapsed(), failure);
@@ -121,23 +171,15 @@ where
     /// The status keeps what it said and adds that the object is not ready, and why.
     async fn report(&self, object: &R::Object, error: &R::Error) {
         let message = chain(error);
-        tracing::warn!(
-            controller = R::NAME,
-            object = describe(object),
-            reason = error.reason().as_str(),
-            error = message,
-            "reconciliation failed"
-        );
+        tracing::warn!(reason = error.reason().as_str(), error = message, "reconciliation failed");
         let status = object.status().cloned().unwrap_or_default();
         let mut findings = vec![Finding::no(ConditionType::Ready, error.reason(), message)];
         findings.extend(error.findings());
         if let Err(error) = write_status(&self.context, object, status, findings).await {
-            tracing::warn!(
-                controller = R::NAME,
-                object = describe(object),
-                error = chain(&error),
-                "cannot report a failure"
-            );
+            tracing::warn!(error = chain(&error), "cannot report a failure");
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

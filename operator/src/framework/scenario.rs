@@ -9,7 +9,7 @@ use axum::http::{Request, Response};
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
 
-use super::{Cache, Context, cache::Writers};
+use super::{Cache, Context, Gate, cache::Writers};
 
 /// A call that is expected, and its answer.
 pub(crate) struct Call {
@@ -83,7 +83,7 @@ impl Scenario {
         let serving = state.clone();
         let server = tower::service_fn(move |request: Request<Body>| answer(serving.clone(), request));
         let (cache, writers) = Cache::new();
-        (Self(state), Context::new(Client::new(server, "default"), Arc::new(cache)), writers)
+        (Self(state), Context::new(Client::new(server, "default"), Arc::new(cache), Gate::open()), writers)
     }
 
     /// Fails if a call came that was not expected, or one did not come. Gives the bodies of those that came.

@@ -99,7 +99,10 @@ where
         // The object is gone, and with it the need for a status.
         Err(kube::Error::Api(answer)) if answer.code == 404 => return Ok(()),
         Err(source) => return Err(StatusError { object: describe(object), source: Box::new(source) }),
-        Ok(()) => metrics::wrote(&K::kind(&()), "status"),
+        Ok(()) => {
+            metrics::wrote(&K::kind(&()), "status");
+            tracing::info!(why = why(&before, &status), "wrote the status");
+        }
     }
     for (reason, message) in headlines {
         context.events.publish(object, reason, &message).await;
@@ -122,6 +125,16 @@ fn complete<S: Status>(
     conditions.sort_by(|one, other| (one.type_ != "Ready", &one.type_).cmp(&(other.type_ != "Ready", &other.type_)));
     status.set_conditions(conditions);
     status.set_observed_generation(generation);
+}
+
+/// What of a status changed, for the log.
+fn why<S: Status>(before: &S, after: &S) -> String {
+    let changed = after.conditions().iter().filter(|new| {
+        let old = before.condition(&new.type_);
+        old.is_none_or(|old| (&old.status, &old.reason) != (&new.status, &new.reason))
+    });
+    let changed: Vec<String> = changed.map(|new| format!("{}={} ({})", new.type_, new.status, new.reason)).collect();
+    if changed.is_empty() { "details changed".to_owned() } else { changed.join(", ") }
 }
 
 /// The changes worth an event: of readiness and of the version that runs.

@@ -225,20 +225,31 @@ async fn well_formed<K>(context: &Context, event: Event<DeserializeGuard<K>>) ->
 where
     K: Cached + DeserializeOwned,
 {
+    let gone = matches!(event, Event::Delete(_));
     let (wrap, guard): (fn(K) -> Event<K>, _) = match event {
-        Event::Init => return Some(Event::Init),
+        Event::Init => {
+            context.cache.malformed.forget_kind::<K>();
+            return Some(Event::Init);
+        }
         Event::InitDone => return Some(Event::InitDone),
         Event::Apply(guard) => (Event::Apply, guard),
         Event::InitApply(guard) => (Event::InitApply, guard),
         Event::Delete(guard) => (Event::Delete, guard),
     };
     match guard.0 {
-        Ok(object) => Some(wrap(object)),
+        Ok(object) => {
+            context.cache.malformed.forget(&object);
+            Some(wrap(object))
+        }
         Err(invalid) => {
-            metrics::malformed(&K::kind(&()));
             let note = format!("does not fit its schema and is ignored until it is corrected: {}", invalid.error);
             let object = DeserializeGuard::<K>(Err(invalid));
+            if gone {
+                context.cache.malformed.forget(&object);
+                return None;
+            }
             tracing::error!(object = describe(&object), note, "malformed object");
+            context.cache.malformed.note(&object, &note);
             context.events.publish(&object, Reason::ObjectMalformed, &note).await;
             None
         }

@@ -6,7 +6,7 @@ use super::{
     dereference::DereferenceError,
     sql::{Identifier, InvalidIdentifier, SqlError},
 };
-use crate::framework::{ApplyError, FinalizerError, Finding, ReconcileError, Retry, StatusError, chain};
+use crate::framework::{ApplyError, FinalizerError, Finding, NotLeading, ReconcileError, Retry, StatusError, chain};
 
 /// The resource cannot be carried out as it stands, or as the cluster stands.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +73,9 @@ pub(crate) enum Error {
     /// The finalizer could not be changed.
     #[error(transparent)]
     Finalizer(#[from] FinalizerError),
+    /// Another process leads by now.
+    #[error(transparent)]
+    NotLeading(#[from] NotLeading),
 }
 
 impl ReconcileError for Error {
@@ -84,15 +87,19 @@ impl ReconcileError for Error {
             Self::Sql(error) => sql_reason(error),
             Self::Status(error) => error.reason(),
             Self::Finalizer(error) => error.reason(),
+            Self::NotLeading(error) => error.reason(),
         }
     }
 
     fn retry(&self) -> Retry {
         match self {
             Self::Validate(error) => error.retry(),
-            Self::Dereference(_) | Self::Apply(_) | Self::Sql(_) | Self::Status(_) | Self::Finalizer(_) => {
-                Retry::Backoff
-            }
+            Self::Dereference(_)
+            | Self::Apply(_)
+            | Self::Sql(_)
+            | Self::Status(_)
+            | Self::Finalizer(_)
+            | Self::NotLeading(_) => Retry::Backoff,
         }
     }
 

@@ -24,7 +24,8 @@ async fn remove_data(context: &Context, database: &StoreDatabase) -> Result<(), 
     if database.spec.external.is_some() {
         let admin = administrator(context, database).await?;
         let removal = validate::removal(database, &admin)?;
-        sql::remove(&removal.server, &removal.tenancy, &removal.names).await?;
+        let conversation = sql::remove(&removal.server, &removal.tenancy, &removal.names);
+        context.gate.guard(Box::pin(conversation)).await??;
     }
     let (namespace, name) = (namespace(database), database.name_any());
     for claim in context.cache.labelled::<PersistentVolumeClaim>(namespace, label::DATABASE, &name) {

@@ -49,7 +49,9 @@ impl Reconciler for StoreDatabaseReconciler {
         let changed = apply::children(context, &validated, &superuser).await?;
         let server = server_state(context, &validated, changed);
         let outcome = if server.serves() {
-            Some(sql::ensure(&validated.server(), &validated.tenancy(), &validated.logins).await?)
+            let (server, tenancy) = (validated.server(), validated.tenancy());
+            let conversation = sql::ensure(&server, &tenancy, &validated.logins);
+            Some(context.gate.guard(Box::pin(conversation)).await??)
         } else {
             None
         };

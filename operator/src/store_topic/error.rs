@@ -3,7 +3,7 @@
 use api::Reason;
 
 use super::{brokers::BrokerError, validate::ValidateError};
-use crate::framework::{FinalizerError, ReconcileError, Retry, StatusError};
+use crate::framework::{FinalizerError, NotLeading, ReconcileError, Retry, StatusError};
 
 /// A failed step.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,9 @@ pub(crate) enum Error {
     /// The finalizer could not be changed.
     #[error(transparent)]
     Finalizer(#[from] FinalizerError),
+    /// Another process leads by now.
+    #[error(transparent)]
+    NotLeading(#[from] NotLeading),
 }
 
 impl ReconcileError for Error {
@@ -32,6 +35,7 @@ impl ReconcileError for Error {
             Self::Brokers(error) | Self::Delete(error) => broker_reason(error),
             Self::Status(error) => error.reason(),
             Self::Finalizer(error) => error.reason(),
+            Self::NotLeading(error) => error.reason(),
         }
     }
 
@@ -39,7 +43,9 @@ impl ReconcileError for Error {
         match self {
             Self::Validate(_) => Retry::OnChange,
             Self::Brokers(error) if error.is_final() => Retry::OnChange,
-            Self::Brokers(_) | Self::Delete(_) | Self::Status(_) | Self::Finalizer(_) => Retry::Backoff,
+            Self::Brokers(_) | Self::Delete(_) | Self::Status(_) | Self::Finalizer(_) | Self::NotLeading(_) => {
+                Retry::Backoff
+            }
         }
     }
 }

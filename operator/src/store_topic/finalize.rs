@@ -17,7 +17,7 @@ pub(super) async fn finalize(context: &Context, topic: &StoreTopic) -> Result<()
     }
     match topic.spec.deletion_policy {
         DeletionPolicy::Retain => {}
-        DeletionPolicy::Delete => match delete(topic).await {
+        DeletionPolicy::Delete => match context.gate.guard(delete(topic)).await? {
             Err(BrokerError::Unreachable { .. } | BrokerError::Request { .. })
                 if went_with_its_store(context, topic) => {}
             result => result.map_err(Error::Delete)?,

@@ -49,7 +49,7 @@ impl Reconciler for StoreTopicReconciler {
             return Ok(Action::requeue(BROKER_POLL));
         }
         let brokers = Brokers::new(&validate::bootstrap(&topic.spec.bootstrap_servers, namespace(&*topic)))?;
-        let outcome = brokers.ensure(&topic.spec.topic_name, &desired).await?;
+        let outcome = context.gate.guard(Box::pin(brokers.ensure(&topic.spec.topic_name, &desired))).await??;
         let (status, findings) = status::status(&topic.spec.topic_name, &outcome);
         write_status(context, &*topic, status, findings).await?;
         Ok(Action::requeue(RESYNC))

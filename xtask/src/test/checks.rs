@@ -7,8 +7,9 @@ use devenv::{debian, paths::cache_dir};
 
 use crate::{architecture, generate, ui::Step, workspace};
 
-/// A C and C++ compiler for the libraries beneath (librdkafka, aws-lc), and the servers of the service tests.
-const PACKAGES: &[&str] = &["build-essential", "postgresql-15", "redis-server"];
+/// A C and C++ compiler for the libraries beneath (librdkafka, aws-lc), the servers of the service tests, and what checks
+/// alerts.
+const PACKAGES: &[&str] = &["build-essential", "postgresql-15", "prometheus", "redis-server"];
 
 const CARGO_DENY: &str = "0.20.2";
 

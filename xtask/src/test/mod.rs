@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every check and every test, in one order, all of them also after a failure.
 
+mod alerts;
 mod chart;
 mod checks;
 mod schemas;
@@ -31,13 +32,13 @@ impl Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
     /// Everything that reads the code and runs none of it: format, lints, docs, dependencies, generated files, architecture,
-    /// chart
+    /// chart, alerts
     Checks,
     /// Tests of single packages that need nothing outside of their process, and documentation examples
     Unit,
     /// Tests of services on the real PostgreSQL, Kafka and Redis
     Services,
-    /// The chart, then tests on a real cluster
+    /// The chart and its alerts, then tests on a real cluster
     Cluster,
 }
 
@@ -60,6 +61,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if options.wants(Part::Checks) || options.wants(Part::Cluster) {
         run.check("Chart", chart::check);
+        run.check("Alerts", alerts::check);
     }
     if options.wants(Part::Cluster) {
         run.check("Cluster", suites::cluster_up);

@@ -1,5 +1,5 @@
 //! JSON Schemas for kubeconform: Kubernetes' own kinds from the description of its API that lies in the Go module the
-//! local cluster is built from, our kinds from `crds/`. Unknown fields are refused, as `kubectl` would with strict
+//! local cluster is built from, our kinds from `crds/`, those of monitoring from a file of our own. Unknown fields are refused, as `kubectl` would with strict
 //! validation.
 
 use std::{
@@ -14,6 +14,9 @@ use serde_json::{Map, Value, json};
 
 use super::chart::yaml_files;
 use crate::{ui::Step, workspace};
+
+/// The kinds of the Prometheus Operator, as far as the chart uses them.
+const MONITORING: &str = include_str!("monitoring.yaml");
 
 /// Writes one schema for each kind that stands in `manifests`.
 pub(super) fn write(step: &Step, dir: &Path, manifests: &[PathBuf]) -> Result<()> {
@@ -90,13 +93,17 @@ fn kubernetes_api(step: &Step) -> Result<Value> {
     serde_json::from_slice(&text).with_context(|| format!("{} is not JSON", path.display()))
 }
 
-/// Our own kinds, from the generated definitions.
+/// Our own kinds, from the generated definitions, and those of monitoring.
 fn own_kinds() -> Result<BTreeMap<Kind, Value>> {
     let mut kinds = BTreeMap::new();
     for path in yaml_files(&workspace::root().join("crds"))? {
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let crd: Value = serde_yaml::from_str(&text).with_context(|| format!("{} is not YAML", path.display()))?;
         kinds.extend(kinds_of_definition(&crd));
+    }
+    for definition in serde_yaml::Deserializer::from_str(MONITORING) {
+        let definition = Value::deserialize(definition).context("monitoring.yaml is not YAML")?;
+        kinds.extend(kinds_of_definition(&definition));
     }
     Ok(kinds)
 }

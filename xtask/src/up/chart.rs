@@ -34,7 +34,7 @@ pub(super) fn ensure(step: &Step, helm: &Path, kubectl: &Kubectl, operator: &Ima
         .args(values.iter().flat_map(|value| ["--set-string", value.as_str()]))
         .arg(format!("--labels={KEY}={key}"))
         .hint(format!(
-            "look at `kubectl -n {NAMESPACE} get pods` and `kubectl -n {NAMESPACE} logs deploy/{RELEASE}-operator`"
+            "look at `kubectl -n {NAMESPACE} get pods` and `kubectl -n {NAMESPACE} logs --selector app.kubernetes.io/name=greencommerce-operator`"
         ))
         .run()?;
     step.note("installed");

@@ -53,7 +53,7 @@ impl Store {
             if Instant::now() > deadline {
                 bail!(
                     "the store was not Ready within {} s:\n  {}\nwhat to do: look at `kubectl -n {NAMESPACE} get \
-                     stores,pods,events` and at `kubectl -n greencommerce-system logs deploy/greencommerce-operator`",
+                     stores,pods,events` and at `kubectl -n greencommerce-system logs --selector app.kubernetes.io/name=greencommerce-operator`",
                     READY_DEADLINE.as_secs(),
                     missing.join("\n  "),
                 );

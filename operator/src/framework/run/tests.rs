@@ -1,0 +1,175 @@
+use std::{
+    io::{self, Write},
+    sync::Mutex,
+};
+
+use api::{Reason, StoreTopic};
+use futures::future::{Either, select};
+use kube::runtime::watcher::Event;
+use serde_json::{Value, json};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tracing_subscriber::layer::SubscriberExt as _;
+
+use super::*;
+use crate::framework::{
+    cache::Writers,
+    namespace,
+    scenario::{Scenario, reported, told},
+    telemetry::{LogFormat, lines},
+};
+
+const PATH: &str = "/apis/greencommerce.dev/v1alpha1/namespaces/shop/storetopics/orders";
+
+fn topic(name: &str) -> StoreTopic {
+    serde_json::from_value(json!({
+        "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreTopic",
+        "metadata": {"name": name, "namespace": "shop", "uid": "1", "generation": 1},
+        "spec": {"bootstrapServers": "kafka:9092", "topicName": name},
+    }))
+    .unwrap()
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the broker is away")]
+struct Away;
+
+impl ReconcileError for Away {
+    fn reason(&self) -> Reason {
+        Reason::BrokerUnreachable
+    }
+
+    fn retry(&self) -> Retry {
+        Retry::OnChange
+    }
+}
+
+/// Tells which objects it was given, and succeeds or fails.
+struct Telling {
+    names: UnboundedSender<String>,
+    fails: bool,
+}
+
+impl Reconciler for Telling {
+    type Object = StoreTopic;
+    type Error = Away;
+
+    const NAME: &'static str = "store_topic";
+
+    async fn reconcile(&self, _: &Context, object: Arc<StoreTopic>) -> Result<Action, Away> {
+        tracing::info!("looking");
+        self.names.send(format!("{}/{}", namespace(&*object), object.metadata.name.as_deref().unwrap())).unwrap();
+        if self.fails { Err(Away) } else { Ok(Action::await_change()) }
+    }
+}
+
+/// A complete cache that holds these topics.
+fn fill(context: &Context, writers: &mut Writers, names: &[&str]) {
+    writers.store_topics.apply_watcher_event(&Event::Init);
+    for name in names {
+        writers.store_topics.apply_watcher_event(&Event::InitApply(topic(name)));
+    }
+    writers.store_topics.apply_watcher_event(&Event::InitDone);
+    while !context.cache.is_complete() {
+        context.cache.listed();
+    }
+}
+
+fn reference(name: &str) -> ObjectRef<StoreTopic> {
+    ObjectRef::new(name).within("shop")
+}
+
+#[tokio::test]
+async fn a_standby_forgets_what_changes_and_looks_at_everything_once_it_leads() {
+    let (scenario, context, mut writers) = Scenario::of(vec![]);
+    fill(&context, &mut writers, &["orders", "users"]);
+    let (names, mut told) = unbounded_channel();
+    let (wake, queue) = unbounded_channel();
+    let phases = Phases::default();
+    let controller = run(Telling { names, fails: false }, context.clone(), queue, phases.clone());
+    let story = async move {
+        // While another leads, objects change and are not reconciled; nor do they pile up.
+        for _ in 0..100 {
+            wake.send(reference("orders")).unwrap();
+        }
+        while context.activity.loads().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        assert!(told.try_recv().is_err());
+        phases.lead.cancel();
+        let mut seen = [told.recv().await.unwrap(), told.recv().await.unwrap()];
+        seen.sort();
+        assert_eq!(seen, ["shop/orders", "shop/users"]);
+        // From now on each change counts.
+        wake.send(reference("users")).unwrap();
+        assert_eq!(told.recv().await.as_deref(), Some("shop/users"));
+        phases.stop.cancel();
+        told
+    };
+    let (story, controller) = (std::pin::pin!(story), std::pin::pin!(controller));
+    let mut told = match select(story, controller).await {
+        Either::Left((told, controller)) => {
+            controller.await;
+            told
+        }
+        Either::Right(..) => panic!("the controller ended by itself"),
+    };
+    assert!(told.try_recv().is_err(), "once would have been enough");
+    scenario.finish();
+}
+
+#[tokio::test]
+async fn a_standby_that_stops_reconciles_nothing() {
+    let (scenario, context, mut writers) = Scenario::of(vec![]);
+    fill(&context, &mut writers, &["orders"]);
+    let (names, mut told) = unbounded_channel();
+    let (_wake, queue) = unbounded_channel();
+    let phases = Phases::default();
+    phases.stop.cancel();
+    run(Telling { names, fails: false }, context, queue, phases).await;
+    assert!(told.try_recv().is_err());
+    scenario.finish();
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn every_line_of_a_reconciliation_names_it_by_an_id_of_its_own() {
+    let log = Log::default();
+    let writing = log.clone();
+    let subscriber = tracing_subscriber::registry().with(lines(LogFormat::Json, move || writing.clone()));
+    let guard = tracing::subscriber::set_default(subscriber);
+    // The failure is reported, with an event, and is logged by parts that know nothing of the controller.
+    for _ in 0..2 {
+        let (scenario, context, _) = Scenario::of(vec![reported(PATH, json!(topic("orders"))), told("shop")]);
+        let (names, _told) = unbounded_channel();
+        let worker = Worker { reconciler: Telling { names, fails: true }, context, backoff: Backoff::new() };
+        worker.work(Arc::new(topic("orders"))).await.unwrap();
+        scenario.finish();
+    }
+    drop(guard);
+
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let ours: Vec<&Value> = lines.iter().filter(|line| line["level"] == "INFO" || line["level"] == "WARN").collect();
+    let messages: Vec<&str> = ours.iter().map(|line| line["message"].as_str().unwrap()).collect();
+    assert_eq!(messages, ["looking", "reconciliation failed", "wrote the status"].repeat(2));
+    for line in &ours {
+        let span = &line["span"];
+        assert_eq!((&span["controller"], &span["object"]), (&json!("store_topic"), &json!("StoreTopic shop/orders")));
+    }
+    assert_eq!(ours[2]["why"], "Ready=False (BrokerUnreachable)");
+    let ids: Vec<&str> = ours.iter().map(|line| line["span"]["id"].as_str().unwrap()).collect();
+    assert!(ids[0] == ids[1] && ids[1] == ids[2] && ids[2] < ids[3] && ids[3] == ids[5], "{ids:?}");
+}
