@@ -139,7 +139,7 @@ pub(crate) fn validate(database: &StoreDatabase, reads: Reads) -> Result<Validat
     };
     let suspend = database.spec.suspend;
     let store_uid = owning_store(database);
-    Ok(Validated { name, namespace, store, store_uid, owner, names, host, port, logins, mode, suspend })
+    Ok(Validated { name, namespace, store, owner, names, host, port, logins, mode, store_uid, suspend })
 }
 
 /// Uid of the Store that owns it, if one does.
