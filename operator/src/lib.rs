@@ -3,6 +3,7 @@
 mod cli;
 mod framework;
 mod manager;
+mod network;
 mod storage;
 mod store;
 pub mod store_database;

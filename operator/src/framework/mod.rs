@@ -31,7 +31,7 @@ pub(crate) use clock::Clock;
 pub(crate) use context::Context;
 pub(crate) use error::{ReconcileError, Retry, chain};
 pub(crate) use finalizer::{FinalizerError, add as add_finalizer, has as has_finalizer, remove as remove_finalizer};
-pub(crate) use hash::{content_bytes, content_hash};
+pub(crate) use hash::{content_bytes, content_hash, secret_hash};
 pub(crate) use metrics::install as install_metrics;
 pub(crate) use names::{host_in, key, labels, namespace, standard_labels};
 pub(crate) use ops::serve as serve_ops;

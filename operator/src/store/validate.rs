@@ -21,6 +21,8 @@ pub(super) struct Validated {
     pub(super) names: Names,
     pub(super) namespace: String,
     pub(super) owner: OwnerReference,
+    /// Namespace of the operator.
+    pub(super) operator: String,
     /// The release to run, as the user calls it.
     pub(super) version: String,
     pub(super) image: Image,
@@ -91,6 +93,7 @@ pub(super) fn validate(store: &Store, seen: &Seen) -> Result<Validated, Validate
         names: Names::new(&store.name_any()),
         namespace: namespace(store).to_owned(),
         owner: owner_reference(store),
+        operator: seen.operator.clone(),
         image: Image {
             reference: format!("{}:{}", spec.image.repository, spec.image.tag.as_ref().unwrap_or(&spec.version)),
             pull_policy: spec.image.pull_policy,

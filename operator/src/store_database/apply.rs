@@ -34,6 +34,7 @@ pub(super) async fn children(
         if !superuser.exists {
             apply(context, server.superuser).await?;
         }
+        apply(context, server.policy).await?;
         apply(context, server.volume).await?;
         apply(context, server.service).await?;
         changed = apply(context, server.stateful_set).await?;

@@ -1,15 +1,16 @@
 //! Reads what a database's spec refers to. What the cache does not have is asked of the API server: a password made because
 //! a watch was late would lock everybody out.
 
-use std::{collections::BTreeMap, fmt::Debug};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    sync::Arc,
+};
 
-use api::{StoreDatabase, StoreDatabaseSpec};
+use api::{StoreDatabase, StoreDatabaseSpec, StoreService};
 use k8s_openapi::{
     NamespaceResourceScope,
-    api::{
-        core::v1::{PersistentVolumeClaim, Secret},
-        storage::v1::StorageClass,
-    },
+    api::core::v1::{PersistentVolumeClaim, Secret},
     apimachinery::pkg::api::resource::Quantity,
 };
 use kube::{Api, Resource, ResourceExt};
@@ -30,6 +31,10 @@ pub(crate) type Passwords = BTreeMap<Identifier, Password>;
 /// What was read for a database.
 #[derive(Clone, Debug)]
 pub(crate) struct Reads {
+    /// Namespace of the operator.
+    pub(crate) operator: String,
+    /// Names of the StoreServices that use one of the databases.
+    pub(crate) users: Vec<String>,
     /// Passwords of the roles.
     pub(crate) passwords: Passwords,
     /// What concerns the server itself.
@@ -92,7 +97,22 @@ pub(super) async fn dereference(context: &Context, database: &StoreDatabase) -> 
         Some(_) => ServerReads::External(Box::new(administrator(context, database).await?)),
         None => ServerReads::Managed(Box::new(reader.managed(&names, &database.spec).await?)),
     };
-    Ok(Reads { passwords, server })
+    let users = users(context, database, &names).iter().map(|service| service.name_any()).collect();
+    let operator = context.own_namespace().to_owned();
+    Ok(Reads { operator, users, passwords, server })
+}
+
+/// The StoreServices that read one of the Secrets made for a database, by name.
+fn users(context: &Context, database: &StoreDatabase, names: &Names) -> Vec<Arc<StoreService>> {
+    let logins = database.spec.databases.iter().filter_map(|named| Identifier::parse(&named.name).ok());
+    let secrets: BTreeSet<String> = logins.map(|name| names.login_secret(&name)).collect();
+    let mut users = context.cache.store_services.state();
+    users.retain(|service| {
+        let secret = service.spec.database.as_ref().map(|database| &database.secret_ref.name);
+        service.namespace() == database.namespace() && secret.is_some_and(|secret| secrets.contains(secret))
+    });
+    users.sort_by_key(|service| service.name_any());
+    users
 }
 
 /// Reads the login of the administrator of an external server.
@@ -154,11 +174,11 @@ impl Reader<'_> {
         api.get_opt(name).await.map_err(failed(kind, name))
     }
 
-    async fn storage_class(&self, claim: &PersistentVolumeClaim) -> Result<Option<StorageClass>, DereferenceError> {
+    async fn storage_class(&self, claim: &PersistentVolumeClaim) -> Result<Option<storage::Class>, DereferenceError> {
         let Some(name) = storage::class_of(claim) else {
             return Ok(None);
         };
-        Api::all(self.context.client.clone()).get_opt(name).await.map_err(failed("StorageClass", name))
+        storage::read_class(self.context, name).await.map_err(failed("StorageClass", name))
     }
 }
 

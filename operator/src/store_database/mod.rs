@@ -18,6 +18,8 @@ use api::{StoreDatabase, label};
 use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Pod};
 use kube::runtime::controller::Action;
 
+#[cfg(test)]
+pub(crate) use self::tests::network_of;
 use self::{
     error::Error,
     status::ServerState,

@@ -6,6 +6,7 @@ use k8s_openapi::{
     api::{
         apps::v1::StatefulSet,
         core::v1::{PersistentVolumeClaim, Pod, Secret},
+        networking::v1::NetworkPolicy,
     },
 };
 use serde_json::{Value, json};
@@ -19,6 +20,8 @@ use super::{
     validate::{Mode, Validated, validate},
 };
 use crate::storage;
+
+type Labels = std::collections::BTreeMap<String, String>;
 
 const MANAGED: &str = include_str!("build/fixtures/managed.yaml");
 const EXTERNAL: &str = include_str!("build/fixtures/external.yaml");
@@ -46,7 +49,9 @@ fn claim(size: &str) -> PersistentVolumeClaim {
 
 fn reads(database: &StoreDatabase, server: ServerReads) -> Reads {
     let names = database.spec.databases.iter().map(|named| Identifier::parse(&named.name).unwrap());
-    Reads { passwords: names.map(|name| (name, password("kept"))).collect(), server }
+    let (operator, users) =
+        ("greencommerce-system".to_owned(), vec!["recycled-goods-auth".to_owned(), "loyalty".to_owned()]);
+    Reads { operator, users, passwords: names.map(|name| (name, password("kept"))).collect(), server }
 }
 
 fn managed_reads(superuser: Option<Secret>, claim: Option<PersistentVolumeClaim>) -> ServerReads {
@@ -82,6 +87,18 @@ fn superuser(validated: &Validated) -> &str {
     }
 }
 
+/// Name and labels of the server's pod, and its policy, where `user` uses a database; for the test that looks at all
+/// policies of a store.
+pub(crate) fn network_of(database: &StoreDatabase, user: &str) -> Option<(String, Labels, NetworkPolicy)> {
+    database.spec.managed.as_ref()?;
+    let reads = Reads { users: vec![user.to_owned()], ..reads(database, managed_reads(None, None)) };
+    let validated = validate(database, reads).unwrap();
+    let Mode::Managed(managed) = &validated.mode else { return None };
+    let server = build::server(&validated, managed);
+    let labels = server.stateful_set.spec.template.metadata.unwrap().labels.unwrap();
+    Some(("database".to_owned(), labels, server.policy))
+}
+
 /// Secrets show their data in base64; readers of a snapshot want the text.
 fn readable(secret: &Secret) -> Value {
     let text = |(key, value): (&String, &ByteString)| (key.clone(), json!(String::from_utf8_lossy(&value.0)));
@@ -97,6 +114,7 @@ fn a_managed_server_is_a_stateful_set_with_a_volume_that_nobody_owns() {
     insta::assert_yaml_snapshot!(json!([
         readable(&server.superuser),
         server.volume,
+        server.policy,
         server.service,
         server.stateful_set
     ]));

@@ -34,6 +34,10 @@ pub(crate) struct Validated {
     pub(crate) namespace: String,
     /// Name of the store the databases belong to; the resource's own when there is none.
     pub(crate) store: String,
+    /// Namespace of the operator.
+    pub(crate) operator: String,
+    /// Names of the StoreServices that use one of the databases.
+    pub(crate) users: Vec<String>,
     /// The resource as the owner of its children.
     pub(crate) owner: OwnerReference,
     /// Names of the children.
@@ -121,6 +125,7 @@ pub(crate) fn validate(database: &StoreDatabase, reads: Reads) -> Result<Validat
     let store = store_of(database);
     let names = Names::new(&name);
     let logins = logins(&database.spec.databases, reads.passwords)?;
+    let (operator, users) = (reads.operator, reads.users);
     let (host, port, mode) = match (&database.spec.managed, &database.spec.external, reads.server) {
         (Some(managed), None, ServerReads::Managed(server)) => {
             let host = format!("{}.{namespace}.svc", names.server());
@@ -133,7 +138,7 @@ pub(crate) fn validate(database: &StoreDatabase, reads: Reads) -> Result<Validat
         }
         _ => return Err(ValidateError::Mode),
     };
-    Ok(Validated { name, namespace, store, owner, names, host, port, logins, mode })
+    Ok(Validated { name, namespace, store, operator, users, owner, names, host, port, logins, mode })
 }
 
 /// The store a database belongs to.

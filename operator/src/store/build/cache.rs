@@ -6,7 +6,10 @@ use super::{
     DataServer, Validated,
     data::{Identity, server},
 };
-use crate::workload::{DefaultResources, claimed, mount, restricted_container, restricted_pod, scratch};
+use crate::{
+    network::Party,
+    workload::{DefaultResources, claimed, mount, restricted_container, restricted_pod, scratch},
+};
 
 const PART: &str = "cache";
 const PORT_NAME: &str = "redis";
@@ -21,6 +24,7 @@ const RESOURCES: DefaultResources =
 pub(super) fn cache(of: &Validated) -> DataServer {
     let identity = Identity {
         part: PART,
+        party: Party::Cache,
         component: "cache",
         name: of.names.cache(),
         nodes: of.names.cache_nodes(),

@@ -1,12 +1,14 @@
 //! The children of a database resource. Pure.
 
 mod labels;
+mod network;
 mod secrets;
 mod server;
 
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{PersistentVolumeClaim, Secret, Service},
+    networking::v1::NetworkPolicy,
 };
 
 pub(crate) use self::server::PORT;
@@ -18,6 +20,8 @@ pub(crate) const SUPERUSER: &str = "postgres";
 /// A managed server's objects, in the order in which they are applied: nothing refers to what is not there yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
+    /// Who may reach the server.
+    pub(crate) policy: NetworkPolicy,
     /// The superuser's password.
     pub(crate) superuser: Secret,
     /// Where the data lies.
@@ -31,6 +35,7 @@ pub(crate) struct Server {
 /// The objects of a managed server.
 pub(crate) fn server(of: &Validated, managed: &Managed) -> Server {
     Server {
+        policy: network::policy_of(of),
         superuser: secrets::superuser(of, managed),
         volume: server::volume(of, managed),
         service: server::service(of),
