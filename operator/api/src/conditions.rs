@@ -21,6 +21,8 @@ pub enum ConditionType {
     StorageReady,
     /// StoreDatabase: the PostgreSQL server accepts connections.
     ServerReady,
+    /// StoreDatabase: passwords are being replaced.
+    Rotating,
 }
 
 impl ConditionType {
@@ -37,6 +39,7 @@ impl ConditionType {
             Self::Upgraded => "Upgraded",
             Self::StorageReady => "StorageReady",
             Self::ServerReady => "ServerReady",
+            Self::Rotating => "Rotating",
         }
     }
 }
@@ -89,6 +92,7 @@ impl Reason {
                 | Self::WaitingForData
                 | Self::Migrating
                 | Self::Upgrading
+                | Self::RotatingPasswords
                 | Self::UpToDate
         )
     }
@@ -143,6 +147,8 @@ reasons! {
     MigrationFailed,
     /// A version is being rolled out.
     Upgrading,
+    /// Pods take up new passwords, or are about to.
+    RotatingPasswords,
     /// The version of the spec runs.
     UpToDate,
     /// The spec cannot be carried out.

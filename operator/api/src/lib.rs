@@ -22,7 +22,10 @@ pub use common::{
 };
 pub use conditions::{ConditionType, Reason};
 pub use crds::crds;
-pub use labels::{ANNOTATION_APPLIED, ANNOTATION_CONFIG, ANNOTATION_SECRETS, FINALIZER, MANAGED_BY, label};
+pub use labels::{
+    ANNOTATION_APPLIED, ANNOTATION_CONFIG, ANNOTATION_ROTATE, ANNOTATION_ROTATED_AT, ANNOTATION_SECRETS, FINALIZER,
+    MANAGED_BY, label,
+};
 pub use quantity::Quantity;
 pub use status::Status;
 pub use store::{
@@ -30,8 +33,8 @@ pub use store::{
     ServiceSettings, ServiceStatus, Store, StoreSpec, StoreStatus, Upgrade,
 };
 pub use store_database::{
-    DatabaseStatus, DatabaseTarget, ExternalDatabase, ManagedDatabase, NamedDatabase, StoreDatabase, StoreDatabaseSpec,
-    StoreDatabaseStatus,
+    DatabaseStatus, DatabaseTarget, ExternalDatabase, ManagedDatabase, NamedDatabase, PasswordRotation, StoreDatabase,
+    StoreDatabaseSpec, StoreDatabaseStatus,
 };
 pub use store_service::{
     ConfigMapMount, PortName, ServiceDatabase, ServicePort, StoreService, StoreServiceSpec, StoreServiceStatus,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Debug, future::Future, sync::Arc};
 
-use api::{MANAGED_BY, Reason, StoreService, StoreTopic, label};
+use api::{ANNOTATION_SECRETS, MANAGED_BY, Reason, StoreService, StoreTopic, label};
 use futures::StreamExt as _;
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -275,9 +275,9 @@ fn everything(cache: &Cache) -> BTreeSet<Wake> {
     all
 }
 
-/// Of a pod only its labels, its images and its status are of interest.
+/// Of a pod only its labels, its images, the Secrets it was made with and its status are of interest.
 fn prune_pod(pod: &mut Pod) {
-    pod.metadata.annotations = None;
+    pod.annotations_mut().retain(|key, _| key == ANNOTATION_SECRETS);
     if let Some(spec) = pod.spec.take() {
         let containers = spec
             .containers

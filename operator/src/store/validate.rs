@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use api::{
-    Autoscaling, DatabaseTarget, DeletionPolicy, EnvVar, Exposure, ImagePullPolicy, LocalReference, LogLevel, Reason,
-    Resources, ServiceName, ServiceSettings, Store,
+    ANNOTATION_ROTATE, Autoscaling, DatabaseTarget, DeletionPolicy, EnvVar, Exposure, ImagePullPolicy, LocalReference,
+    LogLevel, Reason, Resources, ServiceName, ServiceSettings, Store,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt;
@@ -28,6 +28,8 @@ pub(super) struct Validated {
     pub(super) image: Image,
     pub(super) exposure: Exposure,
     pub(super) database: DatabaseTarget,
+    /// The rotation of passwords that was asked for last.
+    pub(super) rotate: Option<String>,
     pub(super) kafka: DataServer,
     pub(super) cache: DataServer,
     /// The services that run, by name.
@@ -102,6 +104,7 @@ pub(super) fn validate(store: &Store, seen: &Seen) -> Result<Validated, Validate
         version: spec.version,
         exposure: spec.exposure.unwrap_or_default(),
         database: spec.database,
+        rotate: store.annotations().get(ANNOTATION_ROTATE).cloned(),
         kafka: data_server(kafka.image, &kafka.storage, kafka.resources, &seen.kafka.storage),
         cache: data_server(cache.image, &cache.storage, cache.resources, &seen.cache.storage),
         services: services(&spec.services),

@@ -2,10 +2,13 @@
 
 mod apply;
 mod build;
+mod credential;
 mod dereference;
 mod error;
 mod finalize;
 mod names;
+mod rotate;
+mod rotation;
 pub mod sql;
 mod status;
 #[cfg(test)]
@@ -22,6 +25,7 @@ use kube::runtime::controller::Action;
 pub(crate) use self::tests::network_of;
 use self::{
     error::Error,
+    rotate::Progress,
     status::ServerState,
     validate::{Mode, Validated},
 };
@@ -29,6 +33,9 @@ use crate::framework::{Context, Reconciler, add_finalizer, write_status};
 
 /// How often the server is looked at again: nothing tells when somebody changes it by hand.
 const RESYNC: Duration = Duration::from_mins(1);
+
+/// How often a rotation is looked at: pods and connections that end wake their service, not the database.
+const ROTATING: Duration = Duration::from_secs(3);
 
 /// The StoreDatabase controller.
 pub(crate) struct StoreDatabaseReconciler;
@@ -50,14 +57,16 @@ impl Reconciler for StoreDatabaseReconciler {
         let validated = validate::validate(&database, reads)?;
         let changed = apply::children(context, &validated, &superuser).await?;
         let server = server_state(context, &validated, changed);
-        let outcome = if server.serves() {
-            Some(sql::ensure(&validated.server(), &validated.tenancy(), &validated.logins).await?)
+        let (outcome, progress) = if server.serves() {
+            let outcome = sql::ensure(&validated.server(), &validated.tenancy(), &validated.logins).await?;
+            let progress = Box::pin(rotate::advance(context, &validated, &outcome)).await?;
+            (Some(outcome), progress)
         } else {
-            None
+            (None, Progress::default())
         };
-        let (status, findings) = status::status(&validated, &server, outcome.as_ref());
+        let (status, findings) = status::status(&validated, &server, outcome.as_ref(), &progress);
         write_status(context, &*database, status, findings).await?;
-        Ok(Action::requeue(RESYNC))
+        Ok(Action::requeue(if progress.under_way() { ROTATING } else { RESYNC }))
     }
 }
 

@@ -12,7 +12,11 @@ use k8s_openapi::api::{
 };
 
 pub(crate) use self::server::PORT;
-use super::validate::{Managed, Validated};
+use super::{
+    credential::Credential,
+    sql::Login,
+    validate::{Managed, Validated},
+};
 
 /// The superuser of a managed server.
 pub(crate) const SUPERUSER: &str = "postgres";
@@ -45,5 +49,11 @@ pub(crate) fn server(of: &Validated, managed: &Managed) -> Server {
 
 /// One Secret for each database, with everything a service needs to connect.
 pub(crate) fn logins(of: &Validated) -> Vec<Secret> {
-    of.logins.iter().map(|login| secrets::login(of, login)).collect()
+    let held = of.logins.iter().filter_map(|login| Some((login, of.credentials.get(&login.name)?)));
+    held.map(|(login, held)| secrets::login(of, login, held)).collect()
+}
+
+/// The Secret of one database, with this login.
+pub(crate) fn login(of: &Validated, login: &Login, held: &Credential) -> Secret {
+    secrets::login(of, login, held)
 }
