@@ -26,6 +26,8 @@ pub struct Request {
     pub user: String,
     /// What for: `get`, `patch`, ….
     pub verb: String,
+    /// The API group of what it is about; empty for Kubernetes' core.
+    pub group: String,
     /// On what: `deployments` or `pods/exec`.
     pub resource: String,
     /// Which one: `namespace/name`.
@@ -34,6 +36,8 @@ pub struct Request {
     pub uri: String,
     /// The HTTP status of the answer.
     pub code: u64,
+    /// Whether the user had no right to it. Quotas and namespaces that are ending refuse with the same status.
+    pub forbidden: bool,
 }
 
 impl AuditLog {
@@ -45,6 +49,11 @@ impl AuditLog {
     pub fn mark(&self) -> Result<Mark> {
         let metadata = self.path.metadata().with_context(|| format!("cannot read {}", self.path.display()))?;
         Ok(Mark(metadata.len()))
+    }
+
+    /// Every request since the cluster was made.
+    pub fn all(&self) -> Result<Vec<Request>> {
+        self.since(Mark(0))
     }
 
     /// Every request that was finished since then.
@@ -93,10 +102,12 @@ fn parse(line: &str) -> Option<Request> {
     Some(Request {
         user: text(&entry["user"]["username"]),
         verb: text(&entry["verb"]),
+        group: text(&of["apiGroup"]),
         resource,
         object: format!("{}/{}", text(&of["namespace"]), text(&of["name"])),
         uri: text(&entry["requestURI"]),
         code: entry["responseStatus"]["code"].as_u64().unwrap_or_default(),
+        forbidden: entry["annotations"]["authorization.k8s.io/decision"] == "forbid",
     })
 }
 
@@ -106,14 +117,16 @@ mod tests {
 
     const PATCH: &str = r#"{"kind":"Event","stage":"ResponseComplete","verb":"patch","requestURI":"/apis/apps/v1/namespaces/a/deployments/b/status?fieldManager=x",
         "user":{"username":"system:serviceaccount:greencommerce-system:operator"},
-        "objectRef":{"resource":"deployments","subresource":"status","namespace":"a","name":"b"},"responseStatus":{"code":200}}"#;
+        "annotations":{"authorization.k8s.io/decision":"allow"},
+        "objectRef":{"apiGroup":"apps","resource":"deployments","subresource":"status","namespace":"a","name":"b"},"responseStatus":{"code":200}}"#;
 
     #[test]
     fn a_request_tells_who_did_what_to_what() {
         let request = parse(PATCH).unwrap();
         let text = "system:serviceaccount:greencommerce-system:operator patch deployments/status a/b -> 200";
         assert_eq!(request.to_string(), text);
-        assert!(request.is_write());
+        assert!(request.is_write() && !request.forbidden);
+        assert_eq!(request.group, "apps");
     }
 
     #[test]
@@ -125,6 +138,12 @@ mod tests {
             !of(r#""resource":"deployments","subresource":"status""#, r#""resource":"selfsubjectaccessreviews""#)
                 .is_write()
         );
+    }
+
+    #[test]
+    fn only_what_authorization_refuses_is_forbidden() {
+        assert!(parse(&PATCH.replace(r#""allow""#, r#""forbid""#)).unwrap().forbidden);
+        assert!(!parse(&PATCH.replace(r#""code":200"#, r#""code":403"#)).unwrap().forbidden);
     }
 
     #[test]

@@ -46,6 +46,10 @@ resources! {
     AUTOSCALERS = "/apis/autoscaling/v2" "horizontalpodautoscalers";
     /// Disruption budgets.
     BUDGETS = "/apis/policy/v1" "poddisruptionbudgets";
+    /// Network policies.
+    POLICIES = "/apis/networking.k8s.io/v1" "networkpolicies";
+    /// Roles of the whole cluster.
+    CLUSTER_ROLES = "/apis/rbac.authorization.k8s.io/v1" "clusterroles";
     /// Stores.
     STORES = "/apis/greencommerce.dev/v1alpha1" "stores";
     /// Services of stores.

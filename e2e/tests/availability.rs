@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{AUTOSCALERS, Cluster, DEPLOYMENTS, Load, Machine, PODS, Seen, Shot, Store, unique, wait_until};
+use e2e::{
+    AUTOSCALERS, Cluster, DEPLOYMENTS, Load, Machine, PODS, SECRETS, STORE_DATABASES, Seen, Shot, Store, unique,
+    wait_until,
+};
 use serde_json::{Value, json};
 
 /// Requests a second, on the product list and on a cart in turn.
@@ -78,6 +81,49 @@ async fn no_request_fails_while_a_new_release_rolls_out() -> Result<()> {
         assert_eq!(service["version"], json!(tag), "{status}");
     }
     report.expect_no_failure()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_fails_while_every_database_password_is_replaced() -> Result<()> {
+    let cluster = Cluster::alone().await?;
+    // Given a store under load
+    let store = cluster.store().await?;
+    store.wait_ready(READY).await?;
+    let before = logins(&store).await?;
+    let load = shoppers(&cluster).await?;
+
+    // When new passwords are asked for
+    let asked = unique("rotation");
+    store.patch(&json!({"metadata": {"annotations": {"greencommerce.dev/rotate": asked}}})).await?;
+    let replaced =
+        wait_until(store.space(), "every login to be another, and the one before closed", READY, async || {
+            let after = logins(&store).await?;
+            let all = after.iter().zip(&before).all(|(after, before)| after != before);
+            let database = store.space().get(STORE_DATABASES, store.name()).await?;
+            let conditions = database["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            let rotating =
+                conditions.iter().find(|condition| condition["type"] == "Rotating").cloned().unwrap_or_default();
+            Ok(Seen::when(
+                all && rotating["status"] == "False" && rotating["reason"] == "Settled",
+                rotating.to_string(),
+            ))
+        })
+        .await;
+    let settled = store.wait_ready(READY).await;
+    let report = load.stop().await?;
+
+    // Then no request has failed.
+    println!("passwords: {report}");
+    replaced?;
+    settled?;
+    report.expect_no_failure()
+}
+
+/// What the Secrets of a store's databases hold.
+async fn logins(store: &Store) -> Result<Vec<Value>> {
+    let secrets = store.space().select(SECRETS, &format!("greencommerce.dev/database={}", store.name())).await?;
+    let logins = secrets.iter().filter(|secret| secret["data"]["uri"].is_string());
+    Ok(logins.map(|secret| secret["data"].clone()).collect())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,9 +8,9 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    AUTOSCALERS, AuditLog, BUDGETS, CLAIMS, CONFIG_MAPS, Cluster, DEPLOYMENTS, JOBS, Mark, PODS, Resource, SECRETS,
-    SERVICE_ACCOUNTS, SERVICES, STATEFUL_SETS, STORE_DATABASES, STORE_SERVICES, STORE_TOPICS, STORES, Seen, Space,
-    Store, documents, unique, wait_until, workspace,
+    AUTOSCALERS, AuditLog, BUDGETS, CLAIMS, CONFIG_MAPS, Cluster, DEPLOYMENTS, JOBS, Mark, PODS, POLICIES, Resource,
+    SECRETS, SERVICE_ACCOUNTS, SERVICES, STATEFUL_SETS, STORE_DATABASES, STORE_SERVICES, STORE_TOPICS, STORES, Seen,
+    Space, Store, documents, unique, wait_until, workspace,
 };
 use serde_json::{Value, json};
 
@@ -34,6 +34,9 @@ async fn a_child_deleted_by_hand_is_back_within_two_seconds() -> Result<()> {
         (SERVICES, store.child("cart")),
         (SERVICE_ACCOUNTS, store.child("orders")),
         (BUDGETS, store.child("gateway")),
+        (POLICIES, store.child("cart")),
+        (POLICIES, store.child("postgres")),
+        (POLICIES, store.child("default-deny")),
         (AUTOSCALERS, store.child("catalog")),
         (CONFIG_MAPS, routes.clone()),
         (STORE_SERVICES, store.child("orders")),
@@ -356,6 +359,7 @@ async fn leftovers(space: &Space, may_stay: &[Resource]) -> Result<Vec<String>> 
         CLAIMS,
         AUTOSCALERS,
         BUDGETS,
+        POLICIES,
     ];
     let mut left = Vec::new();
     for resource in kinds.into_iter().filter(|resource| !may_stay.contains(resource)) {

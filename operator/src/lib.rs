@@ -4,6 +4,7 @@ mod cli;
 mod framework;
 mod leader;
 mod manager;
+mod network;
 mod storage;
 mod store;
 pub mod store_database;

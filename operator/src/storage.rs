@@ -1,4 +1,4 @@
-//! Volumes of data: how large a claim must be, and whether it is. Pure.
+//! Volumes of data: how large a claim must be, and whether it is. Pure, but for [`read_class`].
 //!
 //! A claim's size is the one part of it that may change, only upwards, and only where its storage class agrees.
 
@@ -7,6 +7,9 @@ use k8s_openapi::{
     api::{core::v1::PersistentVolumeClaim, storage::v1::StorageClass},
     apimachinery::pkg::api::resource::Quantity,
 };
+use kube::Api;
+
+use crate::framework::Context;
 
 const STORAGE: &str = "storage";
 
@@ -16,7 +19,25 @@ pub(crate) struct Observed {
     /// The claim, if it exists.
     pub(crate) claim: Option<PersistentVolumeClaim>,
     /// The storage class of the claim; only asked for when the claim must grow.
-    pub(crate) class: Option<StorageClass>,
+    pub(crate) class: Option<Class>,
+}
+
+/// What is known of a storage class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Whether it can grow volumes.
+    Grows(bool),
+    /// The operator looks after one namespace, and classes belong to none.
+    Hidden,
+}
+
+/// Reads a storage class, if there is one of that name.
+pub(crate) async fn read_class(context: &Context, name: &str) -> Result<Option<Class>, kube::Error> {
+    match Api::<StorageClass>::all(context.client.clone()).get_opt(name).await {
+        Ok(found) => Ok(found.map(|class| Class::Grows(class.allow_volume_expansion == Some(true)))),
+        Err(kube::Error::Api(answer)) if answer.code == 403 => Ok(Some(Class::Hidden)),
+        Err(error) => Err(error),
+    }
 }
 
 /// The size to write into a claim, and what there is to say about it.
@@ -46,6 +67,13 @@ pub(crate) enum State {
         /// What the spec wants.
         want: String,
     },
+    /// Whether the storage class can grow volumes cannot be known.
+    Hidden {
+        /// What the claim asks for.
+        have: String,
+        /// What the spec wants.
+        want: String,
+    },
 }
 
 /// Whether the claim asks for less than wanted, so that the storage class must be read.
@@ -64,11 +92,14 @@ pub(crate) fn claim(want: &Quantity, observed: &Observed) -> Claim {
     if !less(have, want) {
         return Claim { size: have.clone(), state: filled(claim, have) };
     }
-    if observed.class.as_ref().and_then(|class| class.allow_volume_expansion) == Some(true) {
-        return Claim { size: want.clone(), state: State::Resizing };
+    let (wanted, held) = (want.0.clone(), have.0.clone());
+    match observed.class {
+        Some(Class::Grows(true)) => return Claim { size: want.clone(), state: State::Resizing },
+        Some(Class::Hidden) => return Claim { size: have.clone(), state: State::Hidden { have: held, want: wanted } },
+        Some(Class::Grows(false)) | None => {}
     }
     let class = claim.spec.as_ref().and_then(|spec| spec.storage_class_name.clone());
-    let state = State::Unsupported { class, have: have.0.clone(), want: want.0.clone() };
+    let state = State::Unsupported { class, have: held, want: wanted };
     Claim { size: have.clone(), state }
 }
 
@@ -95,6 +126,13 @@ impl State {
                 let message = format!(
                     "PersistentVolumeClaim {claim} has {have} and cannot grow to {want}: storage class {class} has no \
                      allowVolumeExpansion. Allow it there, or move the data to a store with a larger volume",
+                );
+                (false, Reason::VolumeExpansionUnsupported, message)
+            }
+            Self::Hidden { have, want } => {
+                let message = format!(
+                    "PersistentVolumeClaim {claim} has {have}, and this operator, which looks after one namespace, may not \
+                     see whether its storage class can grow it to {want}. Where it can, set the claim's request to {want}",
                 );
                 (false, Reason::VolumeExpansionUnsupported, message)
             }
@@ -176,10 +214,6 @@ mod tests {
         .unwrap()
     }
 
-    fn class(allows: bool) -> StorageClass {
-        serde_json::from_value(json!({ "provisioner": "x", "allowVolumeExpansion": allows })).unwrap()
-    }
-
     #[test]
     fn quantities_compare_across_their_notations() {
         for (less_one, more) in [("1Gi", "2Gi"), ("1G", "1Gi"), ("1023Mi", "1Gi"), ("1.4Gi", "1.5Gi"), ("5e8", "1G")] {
@@ -215,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_claim_grows_where_its_class_agrees() {
-        let observed = Observed { claim: Some(bound("1Gi", "1Gi")), class: Some(class(true)) };
+        let observed = Observed { claim: Some(bound("1Gi", "1Gi")), class: Some(Class::Grows(true)) };
         assert!(must_grow(&quantity("2Gi"), observed.claim.as_ref()));
         assert_eq!(claim(&quantity("2Gi"), &observed), Claim { size: quantity("2Gi"), state: State::Resizing });
         let after = Observed { claim: Some(bound("2Gi", "1Gi")), class: None };
@@ -224,12 +258,20 @@ mod tests {
 
     #[test]
     fn where_the_class_does_not_agree_the_condition_says_what_to_do() {
-        let observed = Observed { claim: Some(bound("1Gi", "1Gi")), class: Some(class(false)) };
+        let observed = Observed { claim: Some(bound("1Gi", "1Gi")), class: Some(Class::Grows(false)) };
         let planned = claim(&quantity("2Gi"), &observed);
         assert_eq!(planned.size, quantity("1Gi"));
         let (_, ready, reason, message) = planned.state.condition("data-shop-postgres-0");
         assert!(!ready);
         assert_eq!(reason, Reason::VolumeExpansionUnsupported);
         assert!(message.contains("cannot grow to 2Gi: storage class local-path"), "{message}");
+    }
+    #[test]
+    fn where_the_class_cannot_be_seen_the_claim_is_left_to_people() {
+        let observed = Observed { claim: Some(bound("1Gi", "1Gi")), class: Some(Class::Hidden) };
+        let planned = claim(&quantity("2Gi"), &observed);
+        assert_eq!(planned.size, quantity("1Gi"));
+        let (_, ready, _, message) = planned.state.condition("data-shop-postgres-0");
+        assert!(!ready && message.ends_with("set the claim's request to 2Gi"), "{message}");
     }
 }

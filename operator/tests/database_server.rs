@@ -8,7 +8,9 @@ use devenv::{
     Backing,
     backing::{Ports, Postgres},
 };
-use operator::store_database::sql::{Conflict, Identifier, Login, Password, Server, SqlError, Tenancy, ensure, remove};
+use operator::store_database::sql::{
+    Conflict, Identifier, Login, Password, Seat, Server, Spare, SqlError, Tenancy, ensure, remove, retire,
+};
 use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions, postgres::PgSslMode};
 
 /// A server of the test's own: unlike the shared one it asks for passwords, and its maintenance databases may be closed.
@@ -51,7 +53,7 @@ impl OwnServer {
         PgConnectOptions::new_without_pgpass()
             .host("127.0.0.1")
             .port(self.postgres.port())
-            .username(login.name.as_str())
+            .username(login.role().as_str())
             .password(login.password.expose())
             .database(database)
             .connect()
@@ -74,7 +76,7 @@ fn ask_for_passwords(postgres: &Postgres) {
 }
 
 fn login(name: &str) -> Login {
-    Login { name: Identifier::parse(name).unwrap(), password: Password::generate().unwrap() }
+    Login { name: Identifier::parse(name).unwrap(), seat: Seat::First, password: Password::generate().unwrap() }
 }
 
 fn shared() -> Tenancy {
@@ -146,7 +148,7 @@ async fn on_a_shared_server_an_administrator_without_superuser_suffices_and_stra
     let logins = [auth.clone(), orders.clone(), inventory.clone()];
 
     let outcome = ensure(&server, &shared(), &logins).await.unwrap();
-    assert_eq!(outcome[&auth.name], Ok(()));
+    assert_eq!(outcome[&auth.name], Ok(Spare::Closed));
     assert_eq!(outcome[&orders.name], Err(Conflict::Role(orders.name.clone())));
     let taken = Conflict::Database { name: inventory.name.clone(), owner: "postgres".to_owned() };
     assert_eq!(outcome[&inventory.name], Err(taken));
@@ -187,4 +189,99 @@ async fn a_server_that_is_away_is_an_error_and_not_a_wait() {
     };
     let away = ensure(&server, &Tenancy::Whole, &[]).await.unwrap_err();
     assert!(matches!(away, SqlError::Connect(_)), "{away:?}");
+}
+
+/// The login that takes the place of another.
+fn next(login: &Login) -> Login {
+    Login { seat: login.seat.other(), password: Password::generate().unwrap(), ..login.clone() }
+}
+
+/// Returns once nothing is left of the login before: a server takes a moment to let a connection go.
+async fn closed(server: &Server, tenancy: &Tenancy, login: &Login) {
+    let waiting = async {
+        while ensure(server, tenancy, std::slice::from_ref(login)).await.unwrap()[&login.name] != Ok(Spare::Closed) {}
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), waiting).await.unwrap();
+}
+
+async fn works(connection: &mut PgConnection, sql: &'static str) {
+    sqlx::raw_sql(sql).execute(connection).await.unwrap();
+}
+
+/// Replaces the login of `orders` twice, there and back, while clients of each work on.
+async fn rotate(own: &OwnServer, server: &Server, tenancy: &Tenancy) {
+    let first = login("orders");
+    ensure(server, tenancy, std::slice::from_ref(&first)).await.unwrap();
+    let mut old = own.connect(&first, "orders").await.unwrap();
+    works(&mut old, "CREATE TABLE by_the_first (id int)").await;
+
+    let mut before = first;
+    for round in 0..2 {
+        // A new login: both work, on the same tables, and what they make is the owner's.
+        let after = next(&before);
+        let outcome = ensure(server, tenancy, std::slice::from_ref(&after)).await.unwrap();
+        assert!(matches!(outcome[&after.name], Ok(Spare::Open { sessions: 1.. })), "round {round}: {outcome:?}");
+        let mut new = own.connect(&after, "orders").await.unwrap();
+        works(&mut new, "CREATE TABLE IF NOT EXISTS by_the_second (id int); INSERT INTO by_the_first VALUES (1)").await;
+        works(
+            &mut old,
+            "INSERT INTO by_the_second VALUES (1); ALTER TABLE by_the_second ADD COLUMN IF NOT EXISTS note text",
+        )
+        .await;
+        own.connect(&before, "orders").await.unwrap();
+        let owners = "SELECT string_agg(DISTINCT tableowner, ',') FROM pg_tables WHERE tablename LIKE 'by_the_%'";
+        assert_eq!(own.postgres.query("orders", owners).unwrap(), "orders");
+
+        // The one before is closed: it is dead, the new one works on, and nothing is left to do.
+        retire(server, tenancy, &after).await.unwrap();
+        assert!(sqlx::raw_sql("SELECT 1").execute(&mut old).await.is_err(), "a connection of the login before works");
+        assert_eq!(code(&own.connect(&before, "orders").await.unwrap_err()), "28P01");
+        works(&mut new, "INSERT INTO by_the_first VALUES (2)").await;
+        closed(server, tenancy, &after).await;
+        own.connect(&after, "orders").await.unwrap();
+        (before, old) = (after, new);
+    }
+    assert_eq!(own.postgres.query("orders", "SELECT count(*) FROM by_the_first").unwrap(), "4");
+    remove(server, tenancy, &[before.name]).await.unwrap();
+    assert_eq!(own.sql("SELECT count(*) FROM pg_roles WHERE rolname LIKE 'orders%'"), "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_password_is_replaced_both_work_and_afterwards_the_new_one_alone() {
+    let own = OwnServer::start("rotation", 25570);
+    own.sql("CREATE ROLE dba LOGIN CREATEDB CREATEROLE PASSWORD 'admin'");
+    rotate(&own, &own.logged_in_as("dba", "admin"), &shared()).await;
+    rotate(&own, &own.as_superuser(), &Tenancy::Whole).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_that_was_cut_short_is_begun_again_and_a_lost_owner_comes_back() {
+    let own = OwnServer::start("cut-short", 25590);
+    let (server, whole, first) = (own.as_superuser(), Tenancy::Whole, login("orders"));
+    ensure(&server, &whole, std::slice::from_ref(&first)).await.unwrap();
+
+    // The server knows a new password that never got into the Secret: the role is closed, and made again with another.
+    let lost = next(&first);
+    ensure(&server, &whole, std::slice::from_ref(&lost)).await.unwrap();
+    let outcome = ensure(&server, &whole, std::slice::from_ref(&first)).await.unwrap();
+    assert!(matches!(outcome[&first.name], Ok(Spare::Open { .. })), "{outcome:?}");
+    retire(&server, &whole, &first).await.unwrap();
+    closed(&server, &whole, &first).await;
+    let second = next(&first);
+    ensure(&server, &whole, std::slice::from_ref(&second)).await.unwrap();
+    own.connect(&second, "orders").await.unwrap();
+    assert_eq!(code(&own.connect(&lost, "orders").await.unwrap_err()), "28P01");
+
+    // Somebody changes what makes the second role act as the owner: it is put right, also where the owner is not there.
+    own.sql("REVOKE orders FROM \"orders-b\"; ALTER ROLE \"orders-b\" RESET role");
+    ensure(&server, &whole, std::slice::from_ref(&second)).await.unwrap();
+    own.sql("DROP DATABASE orders");
+    own.sql("DROP ROLE orders");
+    ensure(&server, &whole, std::slice::from_ref(&second)).await.unwrap();
+    let mut connection = own.connect(&second, "orders").await.unwrap();
+    works(&mut connection, "CREATE TABLE again (id int)").await;
+    assert_eq!(
+        own.postgres.query("orders", "SELECT tableowner FROM pg_tables WHERE tablename = 'again'").unwrap(),
+        "orders"
+    );
 }

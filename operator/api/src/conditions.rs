@@ -25,6 +25,8 @@ pub enum ConditionType {
     Degraded,
     /// Store: it sleeps, on request.
     Suspended,
+    /// StoreDatabase: passwords are being replaced.
+    Rotating,
 }
 
 impl ConditionType {
@@ -43,6 +45,7 @@ impl ConditionType {
             Self::ServerReady => "ServerReady",
             Self::Degraded => "Degraded",
             Self::Suspended => "Suspended",
+            Self::Rotating => "Rotating",
         }
     }
 }
@@ -95,6 +98,7 @@ impl Reason {
                 | Self::WaitingForData
                 | Self::Migrating
                 | Self::Upgrading
+                | Self::RotatingPasswords
                 | Self::UpToDate
                 | Self::RollingBack
                 | Self::Suspending
@@ -153,6 +157,8 @@ reasons! {
     MigrationFailed,
     /// A version is being rolled out.
     Upgrading,
+    /// Pods take up new passwords, or are about to.
+    RotatingPasswords,
     /// The version of the spec runs.
     UpToDate,
     /// The pods of a version did not become ready in time.

@@ -8,6 +8,11 @@ pub const FINALIZER: &str = "greencommerce.dev/finalizer";
 pub const ANNOTATION_APPLIED: &str = "greencommerce.dev/applied";
 /// On a pod template: hash of the Secrets its containers read, so that a changed Secret rolls the pods.
 pub const ANNOTATION_SECRETS: &str = "greencommerce.dev/secrets";
+/// On a Store or a StoreDatabase: with any new value, every database gets a new password. On a database's Secret: the
+/// value that its password was made for.
+pub const ANNOTATION_ROTATE: &str = "greencommerce.dev/rotate";
+/// On a database's Secret: when its password was replaced.
+pub const ANNOTATION_ROTATED_AT: &str = "greencommerce.dev/rotated-at";
 /// On a pod template: hash of the configuration that its container reads only once.
 pub const ANNOTATION_CONFIG: &str = "greencommerce.dev/config";
 /// On a volume claim: uid of the Store whose data it holds. A claim outlives its store if the deletion policy says so.

@@ -23,7 +23,8 @@ pub use common::{
 pub use conditions::{ConditionType, Reason};
 pub use crds::crds;
 pub use labels::{
-    ANNOTATION_APPLIED, ANNOTATION_CONFIG, ANNOTATION_SECRETS, ANNOTATION_STORE_UID, FINALIZER, MANAGED_BY, label,
+    ANNOTATION_APPLIED, ANNOTATION_CONFIG, ANNOTATION_ROTATE, ANNOTATION_ROTATED_AT, ANNOTATION_SECRETS,
+    ANNOTATION_STORE_UID, FINALIZER, MANAGED_BY, label,
 };
 pub use quantity::Quantity;
 pub use status::Status;
@@ -32,8 +33,8 @@ pub use store::{
     ServiceSettings, ServiceStatus, Store, StoreSpec, StoreStatus, Upgrade, UpgradeRecord, UpgradeResult,
 };
 pub use store_database::{
-    DatabaseStatus, DatabaseTarget, ExternalDatabase, ManagedDatabase, NamedDatabase, StoreDatabase, StoreDatabaseSpec,
-    StoreDatabaseStatus,
+    DatabaseStatus, DatabaseTarget, ExternalDatabase, ManagedDatabase, NamedDatabase, PasswordRotation, StoreDatabase,
+    StoreDatabaseSpec, StoreDatabaseStatus,
 };
 pub use store_service::{
     ConfigMapMount, PortName, ServiceDatabase, ServicePort, StoreService, StoreServiceSpec, StoreServiceStatus,

@@ -1,6 +1,6 @@
 //! StoreDatabase: a PostgreSQL server, or a place on one, and the databases in it.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,10 @@ pub struct StoreDatabaseSpec {
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub databases: Vec<NamedDatabase>,
+    /// When passwords are replaced by themselves. At any time the annotation `greencommerce.dev/rotate` with a new value
+    /// replaces them once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_rotation: Option<PasswordRotation>,
     /// What happens to the data when this object is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
@@ -54,6 +58,7 @@ pub struct StoreDatabaseSpec {
 
 /// Where the databases of a store live: exactly one of the fields is set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("[has(self.managed), has(self.external)].exists_one(set, set)")
         .message("set exactly one of managed and external"),
@@ -67,12 +72,27 @@ pub struct DatabaseTarget {
     /// A PostgreSQL server that exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalDatabase>,
+    /// When passwords are replaced by themselves. At any time the annotation `greencommerce.dev/rotate` with a new value
+    /// replaces them once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_rotation: Option<PasswordRotation>,
 }
 
 impl Default for DatabaseTarget {
     fn default() -> Self {
-        Self { managed: Some(ManagedDatabase::default()), external: None }
+        Self { managed: Some(ManagedDatabase::default()), external: None, password_rotation: None }
     }
+}
+
+/// How often the passwords of the databases are replaced. Services take up a new one without a failed request: the one
+/// before works until no pod uses it any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+pub struct PasswordRotation {
+    /// Age at which a password is replaced, for example `720h`.
+    #[schemars(length(min = 2, max = 16))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]+h)?([0-9]+m)?([0-9]+s)?$') && duration(self) >= duration('1h') && duration(self) <= duration('8760h')")
+        .message("must be a duration from 1h to 8760h, for example 720h"))]
+    pub interval: String,
 }
 
 /// A PostgreSQL server that the operator runs: one pod with one volume.
@@ -153,7 +173,7 @@ pub struct StoreDatabaseStatus {
     /// Generation of the object that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// State: `Ready`, `ServerReady`, `StorageReady`.
+    /// State: `Ready`, `ServerReady`, `StorageReady`, `Rotating`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -164,7 +184,7 @@ pub struct StoreDatabaseStatus {
 }
 
 /// What is known about one database.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseStatus {
     /// Name of the database.
@@ -173,4 +193,7 @@ pub struct DatabaseStatus {
     pub ready: bool,
     /// Secret with the keys `uri`, `host`, `port`, `username`, `password` and `database`.
     pub secret_name: String,
+    /// When its password was last replaced; absent while it is the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_rotated: Option<Time>,
 }

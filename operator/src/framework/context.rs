@@ -31,4 +31,9 @@ impl Context {
         let events = Events::new(client.clone(), gate.clone());
         Self { client, cache, events, clock: Clock::system(), gate, activity: Activity::default() }
     }
+
+    /// The operator's own namespace: that of its service account, or of the kubeconfig's context.
+    pub(crate) fn own_namespace(&self) -> &str {
+        self.client.default_namespace()
+    }
 }

@@ -3,11 +3,11 @@
 use serde_json::{Map, Value};
 
 /// Keys by which Kubernetes merges lists of objects, the first that all elements have.
-const MERGE_KEYS: [&str; 9] = ["name", "type", "mountPath", "containerPort", "port", "uid", "topologyKey", "key", "ip"];
+const MERGE_KEYS: [&str; 8] = ["name", "type", "mountPath", "containerPort", "uid", "topologyKey", "key", "ip"];
 
 /// Maps that Kubernetes gives to one owner as a whole (`x-kubernetes-map-type: atomic`): an entry that somebody adds is a
 /// change of ours.
-const ATOMIC: [&str; 3] = ["selector", "labelSelector", "nodeSelector"];
+const ATOMIC: [&str; 5] = ["selector", "labelSelector", "nodeSelector", "podSelector", "namespaceSelector"];
 
 /// Where `live` first lacks a field of `desired`, or has another value in it: `spec.replicas`; `None` if it holds them all.
 ///
@@ -178,6 +178,25 @@ mod tests {
         let desired = json!({"spec": {"selector": {"service": "cart"}}});
         assert!(holds(&json!({"spec": {"selector": {"service": "cart"}, "type": "ClusterIP"}}), &desired));
         assert!(!holds(&json!({"spec": {"selector": {"service": "cart", "name": "nobody"}}}), &desired));
+    }
+
+    #[test]
+    fn whatever_somebody_adds_to_a_network_policy_is_a_difference() {
+        let desired =
+            json!({"podSelector": {"matchLabels": {"a": "1"}}, "egress": [], "ingress": [{"ports": [{"port": 80}]}]});
+        let live = json!({"podSelector": {"matchLabels": {"a": "1"}}, "ingress": [{"ports": [{"port": 80}]}]});
+        assert!(holds(&live, &desired));
+        let selector = json!({"matchLabels": {"a": "1", "b": "2"}});
+        for (field, edit) in [
+            ("podSelector", selector),
+            ("egress", json!([{}])),
+            ("ingress", json!([{"ports": [{"port": 80}, {"port": 81}]}])),
+            ("ingress", json!([{"ports": [{"port": 80}]}, {}])),
+        ] {
+            let mut edited = live.clone();
+            edited[field] = edit;
+            assert!(!holds(&edited, &desired), "{edited}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use aws_lc_rs::digest::{Context, SHA256};
+use k8s_openapi::api::core::v1::Secret;
 
 /// Sixteen hexadecimal digits that change when any part changes. Parts are framed, so `["ab"]` and `["a", "b"]` differ.
 pub(crate) fn content_hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
@@ -10,6 +11,12 @@ pub(crate) fn content_hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Str
         write!(text, "{byte:02x}").expect("writing to a string cannot fail");
         text
     })
+}
+
+/// The fingerprint of what a Secret holds. It stands on the pods that were made from it.
+pub(crate) fn secret_hash(secret: &Secret) -> String {
+    let data = secret.data.iter().flatten();
+    content_hash(data.flat_map(|(key, value)| [key.as_bytes(), value.0.as_slice()]))
 }
 
 /// The SHA-256 of the framed parts.

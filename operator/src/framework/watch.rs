@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Debug, future::Future, sync::Arc};
 
-use api::{MANAGED_BY, Reason, StoreService, StoreTopic, label};
+use api::{ANNOTATION_SECRETS, MANAGED_BY, Reason, StoreService, StoreTopic, label};
 use futures::StreamExt as _;
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -45,7 +45,7 @@ fn spawn(scope: Scope, context: &Context, queues: &Queues, writers: Writers) -> 
     let watches = Watches { scope, context, queues };
     vec![
         watches.primary(writers.stores),
-        watches.primary(writers.store_services),
+        watches.store_services(writers.store_services),
         watches.primary(writers.store_databases),
         watches.primary(writers.store_topics),
         watches.child(writers.deployments, |_| {}),
@@ -58,6 +58,7 @@ fn spawn(scope: Scope, context: &Context, queues: &Queues, writers: Writers) -> 
         watches.child(writers.jobs, |_| {}),
         watches.child(writers.autoscalers, |_| {}),
         watches.child(writers.disruption_budgets, |_| {}),
+        watches.child(writers.network_policies, |_| {}),
         watches.child(writers.pods, prune_pod),
     ]
 }
@@ -98,6 +99,27 @@ impl Watches<'_> {
             wakes
         };
         self.watch(watcher::Config::default(), writer, |_| {}, wakes)
+    }
+
+    /// A service that a user brought also wakes the database that it uses, which then lets it in. Those of a store are
+    /// let in before they are there.
+    fn store_services(&self, writer: Writer<StoreService>) -> Watch {
+        self.watch(
+            watcher::Config::default(),
+            writer,
+            |_| {},
+            |service: &StoreService, cache| {
+                let mut wakes = Wake::owners(service);
+                wakes.insert(Wake::of(service));
+                if service.owner_references().is_empty()
+                    && let Some(database) = &service.spec.database
+                    && let Some(secret) = cache.get::<Secret>(namespace(service), &database.secret_ref.name)
+                {
+                    wakes.extend(Wake::owners(&*secret));
+                }
+                wakes
+            },
+        )
     }
 
     /// A kind of Kubernetes', as far as we wrote it: its changes wake its owner's controller.
@@ -264,9 +286,9 @@ fn everything(cache: &Cache) -> BTreeSet<Wake> {
     all
 }
 
-/// Of a pod only its labels, its images and its status are of interest.
+/// Of a pod only its labels, its images, the Secrets it was made with and its status are of interest.
 fn prune_pod(pod: &mut Pod) {
-    pod.metadata.annotations = None;
+    pod.annotations_mut().retain(|key, _| key == ANNOTATION_SECRETS);
     if let Some(spec) = pod.spec.take() {
         let containers = spec
             .containers

@@ -56,10 +56,14 @@ pub(super) async fn apply(
     children: Children,
 ) -> Result<Wrote, ApplyError> {
     let mut wrote = Wrote::default();
+    // Before there is a pod that they are about.
+    for policy in children.policies {
+        apply_child(context, policy).await?;
+    }
     wrote.note(Part::Database, apply_child(context, children.database).await?);
     wrote.note(Part::Kafka, apply_child(context, children.kafka.config).await?);
-    wrote.note(Part::Kafka, server(context, children.kafka.server).await?);
-    wrote.note(Part::Cache, server(context, children.cache).await?);
+    wrote.note(Part::Kafka, Box::pin(server(context, children.kafka.server)).await?);
+    wrote.note(Part::Cache, Box::pin(server(context, children.cache)).await?);
     for topic in children.topics {
         wrote.note(Part::Topics, apply_child(context, topic).await?);
     }
@@ -85,6 +89,7 @@ pub(super) async fn apply(
 }
 
 async fn server(context: &Context, server: DataServer) -> Result<bool, ApplyError> {
+    apply_child(context, server.policy).await?;
     let mut wrote = apply_child(context, server.volume).await?;
     for service in server.services {
         wrote |= apply_child(context, service).await?;

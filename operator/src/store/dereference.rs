@@ -8,11 +8,10 @@ use k8s_openapi::{
         apps::v1::StatefulSet,
         batch::v1::Job,
         core::v1::{ConfigMap, PersistentVolumeClaim, Pod},
-        storage::v1::StorageClass,
     },
     apimachinery::pkg::api::resource::Quantity,
 };
-use kube::{Api, ResourceExt};
+use kube::ResourceExt;
 
 use super::names::{Names, TOPICS};
 use crate::{
@@ -23,6 +22,8 @@ use crate::{
 /// What was read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
+    /// Namespace of the operator.
+    pub(super) operator: String,
     pub(super) database: Option<Arc<StoreDatabase>>,
     pub(super) topics: Vec<Arc<StoreTopic>>,
     pub(super) services: BTreeMap<ServiceName, Arc<StoreService>>,
@@ -84,6 +85,7 @@ pub(super) async fn dereference(context: &Context, store: &Store) -> Result<Seen
     let size = |storage: &api::Storage| Quantity::from(&storage.size);
     let services = ServiceName::ALL.into_iter();
     Ok(Seen {
+        operator: context.own_namespace().to_owned(),
         database: cache.get(space, &name),
         topics: TOPICS.iter().filter_map(|topic| cache.get(space, &names.topic(topic))).collect(),
         services: services.filter_map(|service| Some((service, cache.get(space, &names.service(service))?))).collect(),
@@ -107,8 +109,7 @@ async fn observed(
     let claim = context.cache.get::<PersistentVolumeClaim>(space, claim);
     let grows = want.is_some_and(|want| storage::must_grow(&want, claim.as_deref()));
     let class = match claim.as_deref().and_then(storage::class_of).filter(|_| grows) {
-        Some(name) => Api::<StorageClass>::all(context.client.clone())
-            .get_opt(name)
+        Some(name) => storage::read_class(context, name)
             .await
             .map_err(|source| DereferenceError { name: name.to_owned(), source: Box::new(source) })?,
         None => None,

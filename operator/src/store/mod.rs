@@ -18,6 +18,8 @@ use std::sync::Arc;
 use api::Store;
 use kube::runtime::controller::Action;
 
+#[cfg(test)]
+pub(crate) use self::build::parts::network_of;
 pub(crate) use self::sleep::sleeps;
 use self::{apply::Wrote, error::StoreError};
 use crate::framework::{Context, Reconciler, add_finalizer, write_status};
@@ -84,8 +86,11 @@ mod tests {
         let ours = |kind: &str, name: &str| format!("/apis/greencommerce.dev/v1alpha1/namespaces/shop/{kind}/{name}");
         let core = |kind: &str, name: &str| format!("/api/v1/namespaces/shop/{kind}/{name}");
         let set = |name: &str| format!("/apis/apps/v1/namespaces/shop/statefulsets/{name}");
-        let mut paths = vec![ours("storedatabases", "green"), core("configmaps", "green-kafka")];
+        let policy = |name: &str| format!("/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies/{name}");
+        let mut paths = vec![policy("green-default-deny"), policy("green-migrate")];
+        paths.extend([ours("storedatabases", "green"), core("configmaps", "green-kafka")]);
         for server in ["green-kafka", "green-cache"] {
+            paths.push(policy(server));
             paths.push(core("persistentvolumeclaims", server));
             paths.push(core("services", server));
             paths.push(core("services", &format!("{server}-nodes")));

@@ -2,6 +2,8 @@
 
 use api::ServiceName;
 
+pub(super) use crate::network::table::has_database;
+
 /// The topics of a store.
 pub(super) const TOPICS: [&str; 5] =
     ["user.events", "catalog.events", "inventory.events", "order.events", "dead.letters"];
@@ -25,6 +27,16 @@ impl Names {
     /// StoreService, and with it Deployment, Service and what else a service has.
     pub(super) fn service(&self, service: ServiceName) -> String {
         format!("{}-{}", self.store, service.as_str())
+    }
+
+    /// The policy that closes every pod.
+    pub(super) fn closed(&self) -> String {
+        format!("{}-default-deny", self.store)
+    }
+
+    /// The policy of migrations.
+    pub(super) fn migrations(&self) -> String {
+        format!("{}-migrate", self.store)
     }
 
     /// Secret with the address of a service's database.
@@ -63,13 +75,5 @@ impl Names {
     /// StoreTopic of a Kafka topic, whose dots no object name of ours may have.
     pub(super) fn topic(&self, topic: &str) -> String {
         format!("{}-{}", self.store, topic.replace('.', "-"))
-    }
-}
-
-/// Whether the service has a database.
-pub(super) fn has_database(service: ServiceName) -> bool {
-    match service {
-        ServiceName::Auth | ServiceName::Catalog | ServiceName::Inventory | ServiceName::Orders => true,
-        ServiceName::Gateway | ServiceName::Cart => false,
     }
 }

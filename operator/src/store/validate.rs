@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use api::{
-    ANNOTATION_STORE_UID, Autoscaling, DatabaseTarget, DeletionPolicy, EnvVar, Exposure, ImagePullPolicy,
-    LocalReference, LogLevel, Reason, Resources, ServiceName, ServiceSettings, Store,
+    ANNOTATION_ROTATE, ANNOTATION_STORE_UID, Autoscaling, DatabaseTarget, DeletionPolicy, EnvVar, Exposure,
+    ImagePullPolicy, LocalReference, LogLevel, Reason, Resources, ServiceName, ServiceSettings, Store,
 };
 use k8s_openapi::{api::core::v1::PersistentVolumeClaim, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use kube::ResourceExt;
@@ -21,11 +21,15 @@ pub(super) struct Validated {
     pub(super) names: Names,
     pub(super) namespace: String,
     pub(super) owner: OwnerReference,
+    /// Namespace of the operator.
+    pub(super) operator: String,
     /// The release to run, as the user calls it.
     pub(super) version: String,
     pub(super) image: Image,
     pub(super) exposure: Exposure,
     pub(super) database: DatabaseTarget,
+    /// The rotation of passwords that was asked for last.
+    pub(super) rotate: Option<String>,
     pub(super) kafka: DataServer,
     pub(super) cache: DataServer,
     /// The services that run, by name.
@@ -116,6 +120,7 @@ pub(super) fn validate(store: &Store, seen: &Seen) -> Result<Validated, Validate
         names: Names::new(&store.name_any()),
         namespace: namespace(store).to_owned(),
         owner: owner_reference(store),
+        operator: seen.operator.clone(),
         image: Image {
             reference: format!("{}:{}", spec.image.repository, spec.image.tag.as_ref().unwrap_or(&spec.version)),
             pull_policy: spec.image.pull_policy,
@@ -124,6 +129,7 @@ pub(super) fn validate(store: &Store, seen: &Seen) -> Result<Validated, Validate
         version: spec.version,
         exposure: spec.exposure.unwrap_or_default(),
         database: spec.database,
+        rotate: store.annotations().get(ANNOTATION_ROTATE).cloned(),
         kafka: data_server(kafka.image, &kafka.storage, kafka.resources, &seen.kafka.storage),
         cache: data_server(cache.image, &cache.storage, cache.resources, &seen.cache.storage),
         services: services(&spec.services),

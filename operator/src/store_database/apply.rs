@@ -2,7 +2,9 @@
 
 use super::{
     build,
+    credential::Credential,
     dereference::{Reads, ServerReads},
+    sql::Login,
     validate::{Mode, Validated},
 };
 use crate::framework::{ApplyError, Context, apply};
@@ -34,6 +36,7 @@ pub(super) async fn children(
         if !superuser.exists {
             apply(context, server.superuser).await?;
         }
+        apply(context, server.policy).await?;
         apply(context, server.volume).await?;
         apply(context, server.service).await?;
         changed = apply(context, server.stateful_set).await?;
@@ -42,4 +45,14 @@ pub(super) async fn children(
         apply(context, login).await?;
     }
     Ok(changed)
+}
+
+/// Puts another login into the Secret of a database.
+pub(super) async fn login(
+    context: &Context,
+    of: &Validated,
+    login: &Login,
+    held: &Credential,
+) -> Result<(), ApplyError> {
+    apply(context, build::login(of, login, held)).await.map(drop)
 }

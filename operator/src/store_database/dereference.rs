@@ -1,37 +1,44 @@
 //! Reads what a database's spec refers to. What the cache does not have is asked of the API server: a password made because
 //! a watch was late would lock everybody out.
 
-use std::{collections::BTreeMap, fmt::Debug};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    sync::Arc,
+};
 
-use api::{StoreDatabase, StoreDatabaseSpec};
+use api::{ANNOTATION_ROTATE, ANNOTATION_SECRETS, StoreDatabase, StoreDatabaseSpec, StoreService, label};
 use k8s_openapi::{
     NamespaceResourceScope,
-    api::{
-        core::v1::{PersistentVolumeClaim, Secret},
-        storage::v1::StorageClass,
-    },
+    api::core::v1::{PersistentVolumeClaim, Pod, Secret},
     apimachinery::pkg::api::resource::Quantity,
 };
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::{
+    credential::Credential,
     names::Names,
     sql::{Identifier, NoRandomness, Password},
+    validate::store_of,
 };
 use crate::{
-    framework::{Cached, Context, namespace},
+    framework::{Cached, Context, namespace, secret_hash},
     storage,
 };
 
-/// Passwords of the databases' roles: those of their Secrets, and new ones where there is no Secret yet.
-pub(crate) type Passwords = BTreeMap<Identifier, Password>;
+/// Logins of the databases: those of their Secrets, and new ones where there is no Secret yet.
+pub(crate) type Credentials = BTreeMap<Identifier, Credential>;
 
 /// What was read for a database.
 #[derive(Clone, Debug)]
 pub(crate) struct Reads {
-    /// Passwords of the roles.
-    pub(crate) passwords: Passwords,
+    /// Namespace of the operator.
+    pub(crate) operator: String,
+    /// Names of the StoreServices that use one of the databases.
+    pub(crate) users: Vec<String>,
+    /// Logins of the databases.
+    pub(crate) credentials: Credentials,
     /// What concerns the server itself.
     pub(crate) server: ServerReads,
 }
@@ -87,12 +94,27 @@ pub(crate) enum DereferenceError {
 pub(super) async fn dereference(context: &Context, database: &StoreDatabase) -> Result<Reads, DereferenceError> {
     let reader = Reader { context, namespace: namespace(database) };
     let names = Names::new(&database.name_any());
-    let passwords = reader.passwords(&names, &database.spec).await?;
+    let credentials = reader.credentials(database, &names).await?;
     let server = match &database.spec.external {
         Some(_) => ServerReads::External(Box::new(administrator(context, database).await?)),
         None => ServerReads::Managed(Box::new(reader.managed(&names, &database.spec).await?)),
     };
-    Ok(Reads { passwords, server })
+    let users = users(context, database, &names).iter().map(|service| service.name_any()).collect();
+    let operator = context.own_namespace().to_owned();
+    Ok(Reads { operator, users, credentials, server })
+}
+
+/// The StoreServices that read one of the Secrets made for a database, by name.
+fn users(context: &Context, database: &StoreDatabase, names: &Names) -> Vec<Arc<StoreService>> {
+    let logins = database.spec.databases.iter().filter_map(|named| Identifier::parse(&named.name).ok());
+    let secrets: BTreeSet<String> = logins.map(|name| names.login_secret(&name)).collect();
+    let mut users = context.cache.store_services.state();
+    users.retain(|service| {
+        let secret = service.spec.database.as_ref().map(|database| &database.secret_ref.name);
+        service.namespace() == database.namespace() && secret.is_some_and(|secret| secrets.contains(secret))
+    });
+    users.sort_by_key(|service| service.name_any());
+    users
 }
 
 /// Reads the login of the administrator of an external server.
@@ -102,6 +124,27 @@ pub(super) async fn administrator(context: &Context, database: &StoreDatabase) -
     let name = name.unwrap_or_default();
     let secret = reader.get("Secret", &name).await?;
     Ok(AdminReads { name, secret })
+}
+
+/// A Secret as the API server has it now: what the cache shows may be older than what was written last.
+pub(super) async fn secret_now(
+    context: &Context,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<Secret>, DereferenceError> {
+    let api: Api<Secret> = Api::namespaced(context.client.clone(), namespace);
+    api.get_opt(name).await.map_err(failed("Secret", name))
+}
+
+/// The rotation that was asked for last.
+pub(super) fn requested(database: &StoreDatabase) -> Option<String> {
+    database.annotations().get(ANNOTATION_ROTATE).filter(|value| !value.is_empty()).cloned()
+}
+
+/// Whether a pod's containers may still run.
+fn lives(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    !matches!(phase, Some("Succeeded" | "Failed"))
 }
 
 /// The password in a Secret.
@@ -116,15 +159,45 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    async fn passwords(&self, names: &Names, spec: &StoreDatabaseSpec) -> Result<Passwords, DereferenceError> {
-        let mut passwords = Passwords::new();
+    async fn credentials(&self, database: &StoreDatabase, names: &Names) -> Result<Credentials, DereferenceError> {
+        let mut credentials = Credentials::new();
         // A name that is none is refused by the next step.
-        for name in spec.databases.iter().filter_map(|database| Identifier::parse(&database.name).ok()) {
+        for name in database.spec.databases.iter().filter_map(|named| Identifier::parse(&named.name).ok()) {
             let secret: Option<Secret> = self.get("Secret", &names.login_secret(&name)).await?;
-            let password = secret.as_ref().and_then(password).map_or_else(Password::generate, Ok)?;
-            passwords.insert(name, password);
+            let mut credential = match secret.as_ref().and_then(|secret| Credential::of(&name, secret)) {
+                Some(credential) => credential,
+                None => Credential::new(Password::generate()?, requested(database)),
+            };
+            credential.pods_behind = self.pods_behind(database, names, &name, secret.as_ref());
+            credentials.insert(name, credential);
         }
-        Ok(passwords)
+        Ok(credentials)
+    }
+
+    /// Pods that were made with another content of a database's Secret than it has now, and migrations, of which that
+    /// cannot be told.
+    fn pods_behind(
+        &self,
+        database: &StoreDatabase,
+        names: &Names,
+        name: &Identifier,
+        secret: Option<&Secret>,
+    ) -> usize {
+        let (cache, hash) = (&self.context.cache, secret.map(secret_hash));
+        let uses = |service: &Arc<StoreService>| {
+            let read = service.spec.database.as_ref().map(|database| &database.secret_ref.name);
+            read == Some(&names.login_secret(name))
+        };
+        let services = users(self.context, database, names).into_iter().filter(uses);
+        let pods =
+            services.flat_map(|service| cache.labelled::<Pod>(self.namespace, label::SERVICE, &service.name_any()));
+        let old = pods.filter(|pod| lives(pod) && pod.annotations().get(ANNOTATION_SECRETS) != hash.as_ref());
+        let migrates = |pod: &Arc<Pod>| {
+            let held = |key: &str| pod.labels().get(key).map(String::as_str);
+            held(label::COMPONENT) == Some("migration") && held(label::NAME) == Some(name.as_str()) && lives(pod)
+        };
+        let of_store = cache.labelled::<Pod>(self.namespace, label::STORE, &store_of(database));
+        old.count() + of_store.iter().filter(|pod| migrates(pod)).count()
     }
 
     async fn managed(&self, names: &Names, spec: &StoreDatabaseSpec) -> Result<ManagedReads, DereferenceError> {
@@ -154,11 +227,11 @@ impl Reader<'_> {
         api.get_opt(name).await.map_err(failed(kind, name))
     }
 
-    async fn storage_class(&self, claim: &PersistentVolumeClaim) -> Result<Option<StorageClass>, DereferenceError> {
+    async fn storage_class(&self, claim: &PersistentVolumeClaim) -> Result<Option<storage::Class>, DereferenceError> {
         let Some(name) = storage::class_of(claim) else {
             return Ok(None);
         };
-        Api::all(self.context.client.clone()).get_opt(name).await.map_err(failed("StorageClass", name))
+        storage::read_class(self.context, name).await.map_err(failed("StorageClass", name))
     }
 }
 

@@ -20,6 +20,9 @@ pub(crate) enum ValidateError {
     /// A database's name cannot be one.
     #[error("a database cannot have its name")]
     Name(#[from] InvalidIdentifier),
+    /// The age at which passwords are replaced is none; the schema refuses that.
+    #[error("spec.passwordRotation.interval is {0:?}: write a duration such as 720h")]
+    Interval(String),
     /// The spec changed between reading and validating.
     #[error("the Secret of database {0} has not been read")]
     Unread(Identifier),
@@ -119,7 +122,7 @@ impl ValidateError {
             Self::CredentialsLost { .. } => Reason::CredentialsLost,
             Self::AdminMissing { .. } => Reason::SecretMissing,
             Self::AdminInvalid { .. } => Reason::SecretInvalid,
-            Self::Mode | Self::Port(_) | Self::Name(_) | Self::Unread(_) => Reason::SpecInvalid,
+            Self::Mode | Self::Port(_) | Self::Name(_) | Self::Interval(_) | Self::Unread(_) => Reason::SpecInvalid,
         }
     }
 
@@ -129,7 +132,7 @@ impl ValidateError {
             Self::CredentialsLost { .. } | Self::AdminMissing { .. } | Self::AdminInvalid { .. } | Self::Unread(_) => {
                 Retry::Backoff
             }
-            Self::Mode | Self::Port(_) | Self::Name(_) => Retry::OnChange,
+            Self::Mode | Self::Port(_) | Self::Name(_) | Self::Interval(_) => Retry::OnChange,
         }
     }
 }

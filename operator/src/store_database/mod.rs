@@ -2,10 +2,13 @@
 
 mod apply;
 mod build;
+mod credential;
 mod dereference;
 mod error;
 mod finalize;
 mod names;
+mod rotate;
+mod rotation;
 pub mod sql;
 mod status;
 #[cfg(test)]
@@ -18,8 +21,11 @@ use api::{StoreDatabase, label};
 use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Pod};
 use kube::runtime::controller::Action;
 
+#[cfg(test)]
+pub(crate) use self::tests::network_of;
 use self::{
     error::Error,
+    rotate::Progress,
     status::ServerState,
     validate::{Mode, Validated},
 };
@@ -27,6 +33,9 @@ use crate::framework::{Context, Reconciler, add_finalizer, write_status};
 
 /// How often the server is looked at again: nothing tells when somebody changes it by hand.
 const RESYNC: Duration = Duration::from_mins(1);
+
+/// How often a rotation is looked at: pods and connections that end wake their service, not the database.
+const ROTATING: Duration = Duration::from_secs(3);
 
 /// The StoreDatabase controller.
 pub(crate) struct StoreDatabaseReconciler;
@@ -48,16 +57,19 @@ impl Reconciler for StoreDatabaseReconciler {
         let validated = validate::validate(&database, reads)?;
         let changed = apply::children(context, &validated, &superuser).await?;
         let server = server_state(context, &validated, changed);
-        let outcome = if server.serves() {
-            let (server, tenancy) = (validated.server(), validated.tenancy());
-            let conversation = sql::ensure(&server, &tenancy, &validated.logins);
-            Some(context.gate.guard(Box::pin(conversation)).await??)
+        let (outcome, progress) = if server.serves() {
+            let conversation = async {
+                let outcome = sql::ensure(&validated.server(), &validated.tenancy(), &validated.logins).await?;
+                let progress = rotate::advance(context, &validated, &outcome).await?;
+                Ok::<_, Error>((Some(outcome), progress))
+            };
+            context.gate.guard(Box::pin(conversation)).await??
         } else {
-            None
+            (None, Progress::default())
         };
-        let (status, findings) = status::status(&validated, &server, outcome.as_ref());
+        let (status, findings) = status::status(&validated, &server, outcome.as_ref(), &progress);
         write_status(context, &*database, status, findings).await?;
-        Ok(Action::requeue(RESYNC))
+        Ok(Action::requeue(if progress.under_way() { ROTATING } else { RESYNC }))
     }
 }
 

@@ -1,9 +1,13 @@
 //! What a database's status says. Pure.
 
 use api::{ConditionType, DatabaseStatus, Reason, StoreDatabaseStatus};
-use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Pod};
+use k8s_openapi::{
+    api::{apps::v1::StatefulSet, core::v1::Pod},
+    apimachinery::pkg::apis::meta::v1::Time,
+};
 
 use super::{
+    rotate::Progress,
     sql::Outcome,
     validate::{Mode, Validated},
 };
@@ -77,17 +81,20 @@ pub(super) fn status(
     validated: &Validated,
     server: &ServerState,
     outcome: Option<&Outcome>,
+    rotations: &Progress,
 ) -> (StoreDatabaseStatus, Vec<Finding>) {
     let databases = validated.logins.iter().map(|login| DatabaseStatus {
         name: login.name.as_str().to_owned(),
         ready: outcome.and_then(|outcome| outcome.get(&login.name)).is_some_and(Result::is_ok),
         secret_name: validated.names.login_secret(&login.name),
+        password_rotated: validated.credentials.get(&login.name).and_then(|held| held.rotated).map(Time),
     });
     let status = StoreDatabaseStatus { databases: databases.collect(), ..StoreDatabaseStatus::default() };
     let mut findings = vec![server_finding(validated, server)];
     findings.extend(storage_finding(validated));
     let ready = readiness(validated, &findings, outcome);
     findings.insert(0, ready);
+    findings.extend(outcome.map(|_| rotation_finding(rotations)));
     (status, findings)
 }
 
@@ -102,6 +109,17 @@ fn server_finding(validated: &Validated, server: &ServerState) -> Finding {
         ServerState::Changing(message) => Finding::no(condition, Reason::RollingOut, message),
         ServerState::Down(reason, message) => Finding::no(condition, *reason, message),
     }
+}
+
+fn rotation_finding(rotations: &Progress) -> Finding {
+    let condition = ConditionType::Rotating;
+    if rotations.under_way() {
+        return Finding::yes(condition, Reason::RotatingPasswords, rotations.waits.join("; "));
+    }
+    if !rotations.blocked.is_empty() {
+        return Finding::no(condition, Reason::NameTaken, rotations.blocked.join("; "));
+    }
+    Finding::no(condition, Reason::Settled, "no password is being replaced")
 }
 
 fn storage_finding(validated: &Validated) -> Option<Finding> {

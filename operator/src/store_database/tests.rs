@@ -6,19 +6,30 @@ use k8s_openapi::{
     api::{
         apps::v1::StatefulSet,
         core::v1::{PersistentVolumeClaim, Pod, Secret},
+        networking::v1::NetworkPolicy,
     },
 };
 use serde_json::{Value, json};
 
 use super::{
     build,
+    credential::Credential,
     dereference::{AdminReads, ManagedReads, Reads, ServerReads},
     error::ValidateError,
-    sql::{Conflict, Identifier, Outcome, Password, Tenancy},
+    rotate::{self, Progress},
+    sql::{Conflict, Identifier, Outcome, Password, Seat, Spare, Tenancy},
     status::{ServerState, status},
     validate::{Mode, Validated, validate},
 };
-use crate::storage;
+use crate::{
+    framework::{
+        Finding,
+        scenario::{Call, Scenario},
+    },
+    storage,
+};
+
+type Labels = std::collections::BTreeMap<String, String>;
 
 const MANAGED: &str = include_str!("build/fixtures/managed.yaml");
 const EXTERNAL: &str = include_str!("build/fixtures/external.yaml");
@@ -46,7 +57,14 @@ fn claim(size: &str) -> PersistentVolumeClaim {
 
 fn reads(database: &StoreDatabase, server: ServerReads) -> Reads {
     let names = database.spec.databases.iter().map(|named| Identifier::parse(&named.name).unwrap());
-    Reads { passwords: names.map(|name| (name, password("kept"))).collect(), server }
+    let (operator, users) =
+        ("greencommerce-system".to_owned(), vec!["recycled-goods-auth".to_owned(), "loyalty".to_owned()]);
+    Reads {
+        operator,
+        users,
+        credentials: names.map(|name| (name, Credential::new(password("kept"), None))).collect(),
+        server,
+    }
 }
 
 fn managed_reads(superuser: Option<Secret>, claim: Option<PersistentVolumeClaim>) -> ServerReads {
@@ -82,6 +100,18 @@ fn superuser(validated: &Validated) -> &str {
     }
 }
 
+/// Name and labels of the server's pod, and its policy, where `user` uses a database; for the test that looks at all
+/// policies of a store.
+pub(crate) fn network_of(database: &StoreDatabase, user: &str) -> Option<(String, Labels, NetworkPolicy)> {
+    database.spec.managed.as_ref()?;
+    let reads = Reads { users: vec![user.to_owned()], ..reads(database, managed_reads(None, None)) };
+    let validated = validate(database, reads).unwrap();
+    let Mode::Managed(managed) = &validated.mode else { return None };
+    let server = build::server(&validated, managed);
+    let labels = server.stateful_set.spec.template.metadata.unwrap().labels.unwrap();
+    Some(("database".to_owned(), labels, server.policy))
+}
+
 /// Secrets show their data in base64; readers of a snapshot want the text.
 fn readable(secret: &Secret) -> Value {
     let text = |(key, value): (&String, &ByteString)| (key.clone(), json!(String::from_utf8_lossy(&value.0)));
@@ -97,6 +127,7 @@ fn a_managed_server_is_a_stateful_set_with_a_volume_that_nobody_owns() {
     insta::assert_yaml_snapshot!(json!([
         readable(&server.superuser),
         server.volume,
+        server.policy,
         server.service,
         server.stateful_set
     ]));
@@ -180,22 +211,24 @@ fn a_server_that_does_not_start_says_why() {
     }))
     .unwrap();
     let state = ServerState::of_managed(Some(&stateful_set(&json!({ "replicas": 1 }))), [&pod], false);
-    let (_, findings) = status(&running(), &state, None);
+    let (_, findings) = status(&running(), &state, None, &Progress::default());
     assert_eq!((findings[0].condition, findings[0].reason), (ConditionType::Ready, Reason::ImagePullFailed));
     assert!(findings[0].message.contains("postgres:15: no such host"), "{}", findings[0].message);
 }
 
 fn outcome(validated: &Validated, conflict: bool) -> Outcome {
     let taken = |name: &Identifier| conflict && name.as_str() == "auth";
-    let result = |name: &Identifier| if taken(name) { Err(Conflict::Role(name.clone())) } else { Ok(()) };
+    let result = |name: &Identifier| if taken(name) { Err(Conflict::Role(name.clone())) } else { Ok(Spare::Closed) };
     validated.logins.iter().map(|login| (login.name.clone(), result(&login.name))).collect()
 }
 
 #[test]
 fn a_database_is_ready_when_server_volume_and_every_database_are() {
     let validated = running();
-    let (status, findings) = status(&validated, &ServerState::Ready, Some(&outcome(&validated, false)));
-    assert!(findings.iter().all(|finding| finding.holds), "{findings:?}");
+    let (status, findings) =
+        status(&validated, &ServerState::Ready, Some(&outcome(&validated, false)), &Progress::default());
+    let of_readiness = |finding: &&Finding| finding.condition != ConditionType::Rotating;
+    assert!(findings.iter().filter(of_readiness).all(|finding| finding.holds), "{findings:?}");
     let shown: Vec<_> =
         status.databases.iter().map(|seen| (seen.name.as_str(), seen.ready, seen.secret_name.as_str())).collect();
     assert_eq!(
@@ -210,7 +243,8 @@ fn a_database_is_ready_when_server_volume_and_every_database_are() {
 #[test]
 fn a_name_that_is_taken_concerns_its_database_only_and_is_told() {
     let validated = running();
-    let (status, findings) = status(&validated, &ServerState::Ready, Some(&outcome(&validated, true)));
+    let (status, findings) =
+        status(&validated, &ServerState::Ready, Some(&outcome(&validated, true)), &Progress::default());
     assert_eq!((findings[0].holds, findings[0].reason), (false, Reason::NameTaken));
     assert_eq!(status.databases.iter().map(|seen| seen.ready).collect::<Vec<_>>(), [false, true]);
 }
@@ -221,6 +255,71 @@ fn a_volume_that_cannot_grow_is_not_ready_and_keeps_its_size() {
     let validated = validated(MANAGED, managed_reads(Some(secret(&[("password", "old")])), small)).unwrap();
     let Mode::Managed(managed) = &validated.mode else { panic!("the manifest is of a managed server") };
     assert_eq!(managed.claimed.0, "1Gi");
-    let (_, findings) = status(&validated, &ServerState::Ready, Some(&outcome(&validated, false)));
+    let (_, findings) =
+        status(&validated, &ServerState::Ready, Some(&outcome(&validated, false)), &Progress::default());
     assert_eq!((findings[0].holds, findings[0].reason), (false, Reason::VolumeExpansionUnsupported));
+}
+
+fn rotated() -> Validated {
+    let database = database(MANAGED);
+    let mut reads = reads(&database, managed_reads(Some(secret(&[("password", "old")])), Some(claim("2Gi"))));
+    for held in reads.credentials.values_mut() {
+        let at = "2026-01-01T00:00:00Z".parse().unwrap();
+        *held = held.next(password("next"), Some("monday".to_owned()), at);
+    }
+    validate(&database, reads).unwrap()
+}
+
+#[test]
+fn after_a_rotation_the_secret_has_the_other_role_the_new_password_and_what_it_was_made_for() {
+    let secret = &build::logins(&rotated())[0];
+    insta::assert_yaml_snapshot!(readable(secret));
+    let read = Credential::of(&Identifier::parse("auth").unwrap(), secret).unwrap();
+    assert_eq!((read.seat, read.password.expose(), read.request.as_deref()), (Seat::Second, "next", Some("monday")));
+    assert_eq!(read.rotated.unwrap().to_string(), "2026-01-01T00:00:00Z");
+}
+
+#[test]
+fn a_rotation_is_told_while_it_is_under_way_and_its_time_afterwards() {
+    let (validated, ready) = (rotated(), ServerState::Ready);
+    let told = |progress: &Progress| {
+        let (status, findings) = status(&validated, &ready, Some(&outcome(&validated, false)), progress);
+        let rotating = findings.into_iter().find(|finding| finding.condition == ConditionType::Rotating).unwrap();
+        assert!(status.databases.iter().all(|database| database.password_rotated.is_some()));
+        (rotating.holds, rotating.reason, rotating.message)
+    };
+    let (waits, blocked) = (vec!["auth: 2 pods are behind".to_owned()], vec!["a role is taken".to_owned()]);
+    let (holds, reason, message) = told(&Progress { waits, ..Progress::default() });
+    assert_eq!((holds, reason, message.as_str()), (true, Reason::RotatingPasswords, "auth: 2 pods are behind"));
+    assert_eq!(told(&Progress { blocked, ..Progress::default() }).1, Reason::NameTaken);
+    assert_eq!(told(&Progress::default()).1, Reason::Settled);
+}
+
+#[test]
+fn the_age_of_passwords_is_read_from_the_spec() {
+    let manifest = format!("{MANAGED}  passwordRotation: {{interval: 720h}}\n");
+    let validated = validated(&manifest, managed_reads(None, None)).unwrap();
+    assert_eq!(validated.wish.interval, Some(jiff::SignedDuration::from_hours(720)));
+}
+
+#[tokio::test]
+async fn no_step_of_a_rotation_is_taken_on_a_secret_that_was_read_before_it_was_written() {
+    let secret = |name: &str| {
+        let path = format!("GET /api/v1/namespaces/shop/secrets/recycled-goods-{name}-database");
+        let newer = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "resourceVersion": "2"}});
+        Call::ok(path, newer)
+    };
+    // One is to be closed, the other is due: both would be wrong if the Secret holds another login by now.
+    let (scenario, context, _) = Scenario::of(vec![secret("auth"), secret("order-history")]);
+    let mut validated = rotated();
+    validated.wish.request = Some("tuesday".to_owned());
+    for held in validated.credentials.values_mut() {
+        held.version = Some("1".to_owned());
+    }
+    let names: Vec<Identifier> = validated.logins.iter().map(|login| login.name.clone()).collect();
+    let outcome =
+        Outcome::from([(names[0].clone(), Ok(Spare::Open { sessions: 0 })), (names[1].clone(), Ok(Spare::Closed))]);
+    let progress = rotate::advance(&context, &validated, &outcome).await.unwrap();
+    assert_eq!(progress.waits.len(), 2, "{progress:?}");
+    scenario.finish();
 }

@@ -1,6 +1,7 @@
 //! From a spec and what was read, to a value that can be built from without further questions. Pure.
 
 use api::{ManagedDatabase, NamedDatabase, StoreDatabase, label};
+use jiff::SignedDuration;
 use k8s_openapi::{
     api::core::v1::{ResourceRequirements, Secret},
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::OwnerReference},
@@ -10,9 +11,10 @@ use sqlx::postgres::PgSslMode;
 
 use super::{
     build,
-    dereference::{AdminReads, ManagedReads, Passwords, Reads, ServerReads, password},
+    dereference::{AdminReads, Credentials, ManagedReads, Reads, ServerReads, password, requested},
     error::ValidateError,
     names::Names,
+    rotation::Wish,
     sql::{Identifier, Login, Password, Server, Tenancy},
 };
 use crate::{
@@ -34,6 +36,10 @@ pub(crate) struct Validated {
     pub(crate) namespace: String,
     /// Name of the store the databases belong to; the resource's own when there is none.
     pub(crate) store: String,
+    /// Namespace of the operator.
+    pub(crate) operator: String,
+    /// Names of the StoreServices that use one of the databases.
+    pub(crate) users: Vec<String>,
     /// The resource as the owner of its children.
     pub(crate) owner: OwnerReference,
     /// Names of the children.
@@ -44,6 +50,10 @@ pub(crate) struct Validated {
     pub(crate) port: u16,
     /// The databases with the passwords of their roles.
     pub(crate) logins: Vec<Login>,
+    /// What their Secrets say of them.
+    pub(crate) credentials: Credentials,
+    /// When passwords are to be replaced.
+    pub(crate) wish: Wish,
     /// Who runs the server.
     pub(crate) mode: Mode,
     /// The Store that the data belongs to, if one owns this.
@@ -124,7 +134,9 @@ pub(crate) fn validate(database: &StoreDatabase, reads: Reads) -> Result<Validat
     let owner = owner_reference(database);
     let store = store_of(database);
     let names = Names::new(&name);
-    let logins = logins(&database.spec.databases, reads.passwords)?;
+    let logins = logins(&database.spec.databases, &reads.credentials)?;
+    let wish = Wish { request: requested(database), interval: interval(database)? };
+    let (operator, users, credentials) = (reads.operator, reads.users, reads.credentials);
     let (host, port, mode) = match (&database.spec.managed, &database.spec.external, reads.server) {
         (Some(managed), None, ServerReads::Managed(server)) => {
             let host = format!("{}.{namespace}.svc", names.server());
@@ -139,7 +151,23 @@ pub(crate) fn validate(database: &StoreDatabase, reads: Reads) -> Result<Validat
     };
     let suspend = database.spec.suspend;
     let store_uid = owning_store(database);
-    Ok(Validated { name, namespace, store, owner, names, host, port, logins, mode, store_uid, suspend })
+    Ok(Validated {
+        name,
+        namespace,
+        store,
+        operator,
+        users,
+        owner,
+        names,
+        host,
+        port,
+        logins,
+        credentials,
+        wish,
+        mode,
+        store_uid,
+        suspend,
+    })
 }
 
 /// Uid of the Store that owns it, if one does.
@@ -148,8 +176,8 @@ fn owning_store(database: &StoreDatabase) -> Option<String> {
     Some(store.uid.clone())
 }
 
-/// The store it belongs to, by name.
-fn store_of(database: &StoreDatabase) -> String {
+/// The store a database belongs to.
+pub(super) fn store_of(database: &StoreDatabase) -> String {
     database.labels().get(label::STORE).cloned().unwrap_or_else(|| database.name_any())
 }
 
@@ -184,12 +212,17 @@ fn identifiers(databases: &[NamedDatabase]) -> Result<Vec<Identifier>, ValidateE
     databases.iter().map(|database| Ok(Identifier::parse(&database.name)?)).collect()
 }
 
-fn logins(databases: &[NamedDatabase], mut passwords: Passwords) -> Result<Vec<Login>, ValidateError> {
-    let with_password = |name: Identifier| {
-        let password = passwords.remove(&name).ok_or_else(|| ValidateError::Unread(name.clone()))?;
-        Ok(Login { name, password })
+fn logins(databases: &[NamedDatabase], credentials: &Credentials) -> Result<Vec<Login>, ValidateError> {
+    let login = |name: Identifier| {
+        let held = credentials.get(&name).ok_or_else(|| ValidateError::Unread(name.clone()))?;
+        Ok(Login { seat: held.seat, password: held.password.clone(), name })
     };
-    identifiers(databases)?.into_iter().map(with_password).collect()
+    identifiers(databases)?.into_iter().map(login).collect()
+}
+
+fn interval(database: &StoreDatabase) -> Result<Option<SignedDuration>, ValidateError> {
+    let given = database.spec.password_rotation.as_ref().map(|rotation| &rotation.interval);
+    given.map(|text| text.parse().map_err(|_| ValidateError::Interval(text.clone()))).transpose()
 }
 
 /// The superuser's password is made once, together with the volume. Were it made again over a volume with data in it,

@@ -17,6 +17,7 @@ const HANDOVER: &str = "greencommerce-operator-handover";
 /// Makes the cluster hold the children. Returns whether anything was written: what the cache shows is then out of date.
 pub(super) async fn apply(context: &Context, seen: &Seen, children: Children) -> Result<bool, ApplyError> {
     let mut wrote = apply_child(context, children.service_account).await?;
+    apply_child(context, children.policy).await?;
     if children.autoscaler.is_some() && seen.autoscaler.is_none() {
         hand_over_replicas(context, seen).await?;
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use api::{Reason, StoreService, label};
+use api::{Reason, Store, StoreDatabase, StoreService, label};
 use k8s_openapi::api::{
     apps::v1::Deployment,
     autoscaling::v2::HorizontalPodAutoscaler,
@@ -11,7 +11,11 @@ use k8s_openapi::api::{
 };
 use kube::{Api, ResourceExt};
 
-use crate::framework::{Context, ReconcileError, Retry, content_hash, namespace};
+use super::validate::DATABASE_KEY;
+use crate::{
+    framework::{Context, ReconcileError, Retry, namespace, secret_hash},
+    network::Place,
+};
 
 /// What was read.
 #[derive(Clone, Debug, Default)]
@@ -23,16 +27,22 @@ pub(super) struct Seen {
     pub(super) autoscaler: Option<Arc<HorizontalPodAutoscaler>>,
     pub(super) disruption_budget: Option<Arc<PodDisruptionBudget>>,
     pub(super) pods: Vec<Arc<Pod>>,
+    /// The store it belongs to.
+    pub(super) store: Option<Arc<Store>>,
 }
 
 /// What may be known of a Secret outside this step: not its values.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Secret {
     pub(super) keys: BTreeSet<String>,
     /// Changes with the content.
     pub(super) hash: String,
     /// Whether a change of it wakes us.
     pub(super) watched: bool,
+    /// The StoreDatabase that made it, if one did.
+    pub(super) database: Option<String>,
+    /// Where the database is.
+    pub(super) place: Place,
 }
 
 /// A read failed.
@@ -68,25 +78,49 @@ pub(super) async fn dereference(context: &Context, service: &StoreService) -> Re
         autoscaler: cache.get(space, &name),
         disruption_budget: cache.get(space, &name),
         pods: cache.labelled(space, label::SERVICE, &name),
+        store: cache.get(space, &service.spec.store),
     })
 }
 
 async fn secret(context: &Context, space: &str, name: &str) -> Result<Option<Secret>, DereferenceError> {
     if let Some(secret) = context.cache.get::<v1::Secret>(space, name) {
-        return Ok(Some(summary(&secret, true)));
+        return Ok(Some(located(context, &secret, summary(&secret, true))));
     }
     let api: Api<v1::Secret> = Api::namespaced(context.client.clone(), space);
     let found = api
         .get_opt(name)
         .await
         .map_err(|source| DereferenceError { name: name.to_owned(), source: Box::new(source) })?;
-    Ok(found.map(|secret| summary(&secret, false)))
+    Ok(found.map(|secret| located(context, &secret, summary(&secret, false))))
+}
+
+/// A server that the operator runs is one of the namespace's pods; any other is wherever its address leads.
+fn located(context: &Context, secret: &v1::Secret, summary: Secret) -> Secret {
+    let maker = summary.database.as_deref();
+    let maker = maker.and_then(|name| context.cache.get::<StoreDatabase>(namespace(secret), name));
+    let managed = maker.is_some_and(|database| database.spec.managed.is_some());
+    Secret { place: if managed { Place::Here } else { summary.place }, ..summary }
 }
 
 fn summary(secret: &v1::Secret, watched: bool) -> Secret {
-    let data = secret.data.iter().flatten();
-    let hash = content_hash(data.clone().flat_map(|(key, value)| [key.as_bytes(), value.0.as_slice()]));
-    Secret { keys: data.map(|(key, _)| key.clone()).collect(), hash, watched }
+    Secret {
+        keys: secret.data.iter().flatten().map(|(key, _)| key.clone()).collect(),
+        hash: secret_hash(secret),
+        watched,
+        database: secret.labels().get(label::DATABASE).cloned(),
+        place: Place::Elsewhere(port(secret)),
+    }
+}
+
+/// The port in the database's address; PostgreSQL's own where it names none.
+fn port(secret: &v1::Secret) -> Option<u16> {
+    let uri = secret.data.as_ref()?.get(DATABASE_KEY)?;
+    let (_, rest) = std::str::from_utf8(&uri.0).ok()?.split_once("://")?;
+    let host = rest.split(['/', '?']).next()?.rsplit('@').next()?;
+    match host.rsplit_once(':') {
+        Some((_, port)) if !port.ends_with(']') => port.parse().ok(),
+        _ => Some(5432),
+    }
 }
 
 #[cfg(test)]
@@ -104,5 +138,18 @@ mod tests {
         let one = summary(&secret("opensesame"), true);
         assert_ne!(one, summary(&secret("opensesame2"), true));
         assert!(!format!("{one:?}").contains("opensesame"));
+    }
+
+    #[test]
+    fn the_port_of_a_database_is_read_from_its_address() {
+        let port = |uri: &str| {
+            let data = [("uri".to_owned(), ByteString(uri.as_bytes().to_vec()))].into();
+            port(&v1::Secret { data: Some(data), ..v1::Secret::default() })
+        };
+        assert_eq!(port("postgres://a:b@db.example:6432/a"), Some(6432));
+        assert_eq!(port("postgres://a:b@db.example/a?sslmode=require"), Some(5432));
+        assert_eq!(port("postgres://a:b@[fd00::1]:6432/a"), Some(6432));
+        assert_eq!(port("postgres://a:b@[fd00::1]/a"), Some(5432));
+        assert_eq!(port("nonsense"), None);
     }
 }

@@ -12,6 +12,8 @@ use std::{sync::Arc, time::Duration};
 use api::{ConditionType, StoreService};
 use kube::runtime::controller::Action;
 
+#[cfg(test)]
+pub(crate) use self::build::network_of;
 use self::{dereference::Secret, error::StoreServiceError};
 use crate::framework::{Context, Reconciler, write_status};
 
@@ -35,7 +37,8 @@ impl Reconciler for StoreServiceReconciler {
         let seen = dereference::dereference(context, &service).await?;
         let validated = validate::validate(&service, &seen)?;
         let children = build::build(&validated);
-        let wrote = apply::apply(context, &seen, children).await?;
+        // The children are large: they need not live in every reconciliation that waits.
+        let wrote = Box::pin(apply::apply(context, &seen, children)).await?;
         let (status, findings) = status::derive(&validated, &seen, service.status.as_ref(), wrote, context.clock.now());
         let waits = findings.iter().any(|finding| !finding.holds && finding.condition == ConditionType::Ready);
         write_status(context, &*service, status, findings).await?;
@@ -61,6 +64,7 @@ mod tests {
         let answer = json!(service);
         let paths = [
             "/api/v1/namespaces/shop/serviceaccounts/green-hello",
+            "/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies/green-hello",
             "/apis/apps/v1/namespaces/shop/deployments/green-hello",
             "/api/v1/namespaces/shop/services/green-hello",
         ];
@@ -69,7 +73,7 @@ mod tests {
         calls.push(told("shop"));
         let (scenario, context, _) = Scenario::of(calls);
         StoreServiceReconciler.reconcile(&context, Arc::new(service)).await.unwrap();
-        let status = &scenario.finish()[6]["status"]["conditions"][0];
+        let status = &scenario.finish()[8]["status"]["conditions"][0];
         assert_eq!((status["status"].as_str(), status["reason"].as_str()), (Some("False"), Some("Reconciling")));
     }
 

@@ -2,12 +2,18 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use api::{Autoscaling, ConfigMapMount, EnvVar, LocalReference, Reason, Resources, ServicePort, StoreService, label};
+use api::{
+    Autoscaling, ConfigMapMount, EnvVar, LocalReference, Reason, Resources, ServiceName, ServicePort, Store,
+    StoreService, StoreServiceSpec, label,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt;
 
 use super::dereference::Seen;
-use crate::framework::{ReconcileError, Retry, labels, namespace, owner_reference, standard_labels};
+use crate::{
+    framework::{ReconcileError, Retry, labels, namespace, owner_reference, standard_labels},
+    network::{Party, Place},
+};
 
 /// The key of a database Secret that holds the address.
 pub(super) const DATABASE_KEY: &str = "uri";
@@ -35,6 +41,20 @@ pub(super) struct Validated {
     pub(super) database: Option<DatabaseSecret>,
     pub(super) config_maps: Vec<ConfigMapMount>,
     pub(super) node_port: Option<i32>,
+    pub(super) network: Network,
+}
+
+/// What its policy depends on beside the table of connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Network {
+    pub(super) store: String,
+    pub(super) party: Party,
+    pub(super) exposed: bool,
+    /// Name of the StoreDatabase it uses; its own store's if that is not known.
+    pub(super) database_name: String,
+    pub(super) database: Place,
+    pub(super) kafka: Place,
+    pub(super) cache: Place,
 }
 
 /// Who decides the number of pods.
@@ -96,6 +116,7 @@ impl ReconcileError for ValidateError {
 
 pub(super) fn validate(service: &StoreService, seen: &Seen) -> Result<Validated, ValidateError> {
     let (name, spec) = (service.name_any(), service.spec.clone());
+    let network = network(&name, &spec, seen);
     let short = name.strip_prefix(&format!("{}-", spec.store)).unwrap_or(&name);
     let mut all = standard_labels(&spec.store, short, "service");
     all.insert(label::SERVICE.to_owned(), name.clone());
@@ -118,9 +139,32 @@ pub(super) fn validate(service: &StoreService, seen: &Seen) -> Result<Validated,
         env: spec.env,
         database: spec.database.map(|database| secret(database.secret_ref.name, seen)).transpose()?,
         config_maps: spec.config_maps,
+        network,
         node_port: spec.exposure.and_then(|exposure| exposure.node_port).map(|exposure| exposure.port),
         name,
     })
+}
+
+/// A service of the platform is known by its name, which nobody else can have in its store.
+fn network(name: &str, spec: &StoreServiceSpec, seen: &Seen) -> Network {
+    let short = name.strip_prefix(&spec.store).and_then(|rest| rest.strip_prefix('-'));
+    let platform = ServiceName::ALL.into_iter().find(|service| short == Some(service.as_str()));
+    let secret = seen.secret.as_ref();
+    let place = |managed: fn(&Store) -> bool| match seen.store.as_deref() {
+        Some(store) if managed(store) => Place::Here,
+        // Its brokers tell clients of further addresses, and its address may stand in a Secret.
+        Some(_) => Place::Elsewhere(None),
+        None => Place::Nowhere,
+    };
+    Network {
+        store: spec.store.clone(),
+        party: platform.map_or(Party::Own, Party::Service),
+        exposed: spec.exposure.as_ref().is_some_and(|exposure| exposure.internal.is_none()),
+        database_name: secret.and_then(|secret| secret.database.clone()).unwrap_or_else(|| spec.store.clone()),
+        database: secret.map_or(Place::Nowhere, |secret| secret.place),
+        kafka: place(|store| store.spec.kafka.managed.is_some()),
+        cache: place(|store| store.spec.cache.managed.is_some()),
+    }
 }
 
 fn secret(name: String, seen: &Seen) -> Result<DatabaseSecret, ValidateError> {
@@ -145,7 +189,7 @@ mod tests {
 
     fn seen(keys: &[&str]) -> Seen {
         let keys = keys.iter().map(|&key| key.to_owned()).collect();
-        Seen { secret: Some(Secret { keys, hash: "cafe".to_owned(), watched: true }), ..Seen::default() }
+        Seen { secret: Some(Secret { keys, hash: "cafe".to_owned(), ..Secret::default() }), ..Seen::default() }
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl KeyRing {
         let mut plan = KeyPlan::of(store::keys::all(&mut conn).await?);
         drop(conn);
         if plan.new_key_due {
-            plan = self.make_key().await?;
+            plan = self.make_key(|plan| plan.new_key_due).await?;
         }
         let loaded = Arc::new(Loaded::from_plan(plan)?);
         self.verifying.replace(&loaded.published)?;
@@ -72,12 +72,19 @@ impl KeyRing {
         Ok(loaded)
     }
 
-    /// Makes a key unless another process did it a moment ago, and deletes those whose tokens are all dead.
-    async fn make_key(&self) -> Result<KeyPlan, sqlx::Error> {
+    /// Makes a new key before it is due, unless the newest has yet to sign. Gives the id of the newest.
+    pub(crate) async fn rotate(&self) -> Result<String, KeyRingError> {
+        let plan = self.make_key(|plan| plan.new_key_allowed).await?;
+        plan.published.into_iter().next().map(|newest| newest.kid).ok_or(KeyRingError::None)
+    }
+
+    /// Makes a key where it is `wanted`, which another process may have changed a moment ago, and deletes those whose
+    /// tokens are all dead.
+    async fn make_key(&self, wanted: fn(&KeyPlan) -> bool) -> Result<KeyPlan, sqlx::Error> {
         let mut tx = self.database.begin("signing-key").await?;
         store::keys::lock(&mut tx).await?;
         let plan = KeyPlan::of(store::keys::all(&mut tx).await?);
-        if !plan.new_key_due {
+        if !wanted(&plan) {
             return Ok(plan);
         }
         let kept: Vec<String> = plan.published.iter().map(|key| key.kid.clone()).collect();

@@ -5,6 +5,7 @@ mod domain;
 mod hashing;
 mod http;
 mod keyring;
+mod rotate;
 mod store;
 
 use std::time::Duration;
@@ -13,6 +14,7 @@ use kit::{BuildError, Platform, Service, auth::KeySource, auth::OwnKeys, kafka::
 use tokio_util::sync::CancellationToken;
 
 pub use admin::{CreateAdminError, create_admin};
+pub use rotate::{RotateKeysError, rotate_keys};
 
 use crate::{hashing::PasswordPool, http::Issuer, keyring::KeyRing};
 

@@ -1,11 +1,12 @@
-//! `greencommerce admin create`: the first administrator, whom nobody else could appoint.
+//! `greencommerce admin`: what is done beside the running services. `create` makes the first administrator, whom nobody
+//! else could appoint; `rotate-keys` makes a new key to sign tokens with.
 
 use std::io::{self, BufRead, Write};
 
-use auth::CreateAdminError;
+use auth::{CreateAdminError, RotateKeysError};
 use clap::{Args, Subcommand};
 
-/// What is done with administrators.
+/// What is done beside the running services.
 #[derive(Debug, Args)]
 pub(crate) struct AdminArgs {
     #[command(subcommand)]
@@ -16,6 +17,8 @@ pub(crate) struct AdminArgs {
 enum Action {
     /// Makes an administrator, or makes an account one; the password is read from standard input
     Create(Create),
+    /// Makes a new key that signs access tokens and prints its id; nobody is logged out
+    RotateKeys(RotateKeys),
 }
 
 #[derive(Debug, Args)]
@@ -32,7 +35,13 @@ struct Create {
     database: db::DatabaseArgs,
 }
 
-/// Why there is no administrator.
+#[derive(Debug, Args)]
+struct RotateKeys {
+    #[command(flatten)]
+    database: db::DatabaseArgs,
+}
+
+/// Why it could not be done.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AdminError {
     #[error("the password cannot be read from standard input")]
@@ -41,15 +50,21 @@ pub(crate) enum AdminError {
     NoPassword,
     #[error("the administrator was not made")]
     Create(#[from] CreateAdminError),
-    #[error("the account's id cannot be printed")]
+    #[error("there is no new key")]
+    RotateKeys(#[from] RotateKeysError),
+    #[error("the id cannot be printed")]
     Print(#[source] io::Error),
 }
 
-/// Makes the administrator and prints the account's id. Repeated, it changes nothing but the password.
+/// Does what is asked and prints the id of what was made. An administrator that is made again keeps all but the password.
 pub(crate) async fn run(args: AdminArgs) -> Result<(), AdminError> {
-    let Action::Create(Create { email, name, database }) = args.action;
-    let password = password(io::stdin().lock())?;
-    let id = auth::create_admin(&database, &email, name.as_deref(), &password).await?;
+    let id = match args.action {
+        Action::Create(Create { email, name, database }) => {
+            let password = password(io::stdin().lock())?;
+            auth::create_admin(&database, &email, name.as_deref(), &password).await?.to_string()
+        }
+        Action::RotateKeys(RotateKeys { database }) => auth::rotate_keys(&database).await?,
+    };
     writeln!(io::stdout(), "{id}").map_err(AdminError::Print)
 }
 

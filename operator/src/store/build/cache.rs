@@ -7,6 +7,7 @@ use super::{
     data::{Identity, server},
 };
 use crate::{
+    network::Party,
     store::plan::Plan,
     workload::{DefaultResources, claimed, mount, restricted_container, restricted_pod, scratch},
 };
@@ -24,6 +25,7 @@ const RESOURCES: DefaultResources =
 pub(super) fn cache(of: &Validated, plan: &Plan) -> DataServer {
     let identity = Identity {
         part: PART,
+        party: Party::Cache,
         component: "cache",
         name: of.names.cache(),
         nodes: of.names.cache_nodes(),

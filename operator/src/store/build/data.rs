@@ -17,9 +17,10 @@ use k8s_openapi::{
     },
 };
 
-use super::{DataServer, Validated, labels_of};
+use super::{DataServer, Validated, labels_of, network};
 use crate::{
     framework::labels,
+    network::Party,
     store::{plan::Plan, validate},
     workload::near,
 };
@@ -28,6 +29,8 @@ use crate::{
 pub(super) struct Identity<'a> {
     /// The part, for example `kafka`.
     pub(super) part: &'a str,
+    /// What it is to the table of connections.
+    pub(super) party: Party,
     /// Its role, for example `broker`.
     pub(super) component: &'a str,
     /// Name of the StatefulSet, the claim and the Service for clients.
@@ -51,6 +54,7 @@ pub(super) fn server(
         volume: volume(of, identity, settings),
         services: [service(of, identity), nodes(of, identity)],
         stateful_set: stateful_set(of, plan, identity, pod, annotations),
+        policy: network::of_server(of, meta(of, identity, &identity.name), selector(of, identity), identity.party),
     }
 }
 

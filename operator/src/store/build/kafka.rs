@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     framework::{content_bytes, content_hash, labels},
+    network::Party,
     store::{names::TOPICS, plan::Plan},
     workload::{
         DefaultResources, claimed, config_map, mount, mount_read_only, restricted_container, restricted_pod, scratch,
@@ -41,6 +42,7 @@ const PARTITIONS: i32 = 3;
 pub(super) fn broker(of: &Validated, plan: &Plan) -> Broker {
     let identity = Identity {
         part: PART,
+        party: Party::Kafka,
         component: "broker",
         name: of.names.kafka(),
         nodes: of.names.kafka_nodes(),

@@ -5,6 +5,9 @@ mod data;
 mod database;
 mod kafka;
 mod migrations;
+mod network;
+#[cfg(test)]
+pub(crate) mod parts;
 mod routes;
 mod services;
 
@@ -16,6 +19,7 @@ use k8s_openapi::{
         apps::v1::StatefulSet,
         batch::v1::Job,
         core::v1::{ConfigMap, PersistentVolumeClaim, Service},
+        networking::v1::NetworkPolicy,
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
@@ -26,6 +30,7 @@ use crate::framework::standard_labels;
 /// The children of a Store that should exist now.
 #[derive(Clone, Debug)]
 pub(super) struct Children {
+    pub(super) policies: [NetworkPolicy; 2],
     pub(super) database: StoreDatabase,
     pub(super) kafka: Broker,
     pub(super) cache: DataServer,
@@ -49,10 +54,13 @@ pub(super) struct DataServer {
     /// For clients, and for the pod's own name.
     pub(super) services: [Service; 2],
     pub(super) stateful_set: StatefulSet,
+    /// Who may reach the pod, and whom it may reach.
+    pub(super) policy: NetworkPolicy,
 }
 
 pub(super) fn build(of: &Validated, plan: &Plan) -> Children {
     Children {
+        policies: network::policies(of),
         database: database::database(of, plan),
         kafka: kafka::broker(of, plan),
         cache: cache::cache(of, plan),
@@ -112,7 +120,7 @@ mod tests {
     const FULL: &str = include_str!("fixtures/full.yaml");
 
     fn server(server: &DataServer) -> Value {
-        json!([server.volume, server.services, server.stateful_set])
+        json!([server.volume, server.services, server.stateful_set, server.policy])
     }
 
     #[test]
@@ -121,6 +129,7 @@ mod tests {
         insta::assert_yaml_snapshot!("minimal_database_and_topics", json!([children.database, children.topics]));
         insta::assert_yaml_snapshot!("minimal_kafka", json!([children.kafka.config, server(&children.kafka.server)]));
         insta::assert_yaml_snapshot!("minimal_cache", server(&children.cache));
+        insta::assert_yaml_snapshot!("minimal_network", children.policies);
     }
 
     #[test]

@@ -6,10 +6,12 @@ use api::{
 };
 
 use super::{Validated, cache, kafka, meta, routes};
-use crate::store::{
-    names::has_database,
-    plan::Plan,
-    validate::{Service, Validated as Store},
+use crate::{
+    network::table::{asks, has_cache, has_database, has_events},
+    store::{
+        plan::Plan,
+        validate::{Service, Validated as Store},
+    },
 };
 
 /// Where the gateway finds its routes.
@@ -89,10 +91,11 @@ fn environment(of: &Store, name: ServiceName, settings: &Service) -> Vec<EnvVar>
     ];
     if name == ServiceName::Gateway {
         all.push(variable("ROUTES_FILE", format!("{ROUTES_FOLDER}/{}", routes::FILE)));
-    } else {
+    }
+    if has_events(name) {
         all.push(variable("KAFKA_BOOTSTRAP_SERVERS", kafka::bootstrap_servers(of)));
     }
-    if name == ServiceName::Cart {
+    if has_cache(name) {
         all.push(variable("REDIS_URL", cache::url(of)));
     }
     all.extend(
@@ -100,14 +103,4 @@ fn environment(of: &Store, name: ServiceName, settings: &Service) -> Vec<EnvVar>
     );
     all.extend(settings.env.iter().cloned());
     all
-}
-
-/// The services that a service asks by gRPC.
-fn asks(name: ServiceName) -> &'static [ServiceName] {
-    match name {
-        ServiceName::Catalog => &[ServiceName::Inventory],
-        ServiceName::Cart => &[ServiceName::Catalog],
-        ServiceName::Orders => &[ServiceName::Cart, ServiceName::Catalog, ServiceName::Inventory],
-        ServiceName::Auth | ServiceName::Gateway | ServiceName::Inventory => &[],
-    }
 }

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use api::{ANNOTATION_ROTATE, ANNOTATION_ROTATED_AT};
 use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 
 use super::{SUPERUSER, labels};
 use crate::store_database::{
+    credential::Credential,
     sql::Login,
     validate::{Managed, Validated},
 };
@@ -16,23 +18,29 @@ pub(super) fn superuser(of: &Validated, managed: &Managed) -> Secret {
     secret(of, of.names.superuser_secret(), data)
 }
 
-pub(super) fn login(of: &Validated, login: &Login) -> Secret {
-    let (name, password) = (login.name.as_str(), login.password.expose());
+/// Where the password comes from stands beside it, so that one write says both.
+pub(super) fn login(of: &Validated, login: &Login, held: &Credential) -> Secret {
+    let (name, role, password) = (login.name.as_str(), login.role(), login.password.expose());
     let (host, port) = (&of.host, of.port);
     let data = [
-        ("uri", uri(name, password, host, port)),
+        ("uri", uri(name, role.as_str(), password, host, port)),
         ("host", host.clone()),
         ("port", port.to_string()),
-        ("username", name.to_owned()),
+        ("username", role.as_str().to_owned()),
         ("password", password.to_owned()),
         ("database", name.to_owned()),
     ];
-    secret(of, of.names.login_secret(&login.name), data)
+    let mut secret = secret(of, of.names.login_secret(&login.name), data);
+    let rotated = held.rotated.map(|at| (ANNOTATION_ROTATED_AT.to_owned(), at.to_string()));
+    let request = held.request.clone().map(|request| (ANNOTATION_ROTATE.to_owned(), request));
+    let annotations: BTreeMap<String, String> = rotated.into_iter().chain(request).collect();
+    secret.metadata.annotations = Some(annotations).filter(|annotations| !annotations.is_empty());
+    secret
 }
 
 /// A connection URI (RFC 3986): an IPv6 address stands in brackets, and of the password, which somebody may have put
 /// into the Secret by hand, everything but unreserved characters is escaped.
-fn uri(name: &str, password: &str, host: &str, port: u16) -> String {
+fn uri(name: &str, role: &str, password: &str, host: &str, port: u16) -> String {
     let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
     let escaped = |byte: u8| match byte {
         b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
@@ -40,7 +48,7 @@ fn uri(name: &str, password: &str, host: &str, port: u16) -> String {
         _ => format!("%{byte:02X}"),
     };
     let password: String = password.bytes().map(escaped).collect();
-    format!("postgres://{name}:{password}@{host}:{port}/{name}")
+    format!("postgres://{role}:{password}@{host}:{port}/{name}")
 }
 
 fn secret<const N: usize>(of: &Validated, name: String, data: [(&str, String); N]) -> Secret {
@@ -65,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_uri_escapes_what_would_end_a_part_of_it() {
-        assert_eq!(uri("auth", "p@s/s:%", "db", 5432), "postgres://auth:p%40s%2Fs%3A%25@db:5432/auth");
-        assert_eq!(uri("auth", "p", "fd00::1", 5432), "postgres://auth:p@[fd00::1]:5432/auth");
+        assert_eq!(uri("auth", "auth-b", "p@s/s:%", "db", 5432), "postgres://auth-b:p%40s%2Fs%3A%25@db:5432/auth");
+        assert_eq!(uri("auth", "auth", "p", "fd00::1", 5432), "postgres://auth:p@[fd00::1]:5432/auth");
     }
 }

@@ -44,6 +44,11 @@ impl Identifier {
         Ok(Self(name.to_owned()))
     }
 
+    /// The name of a second role beside the one of this name. A database's name has no `-`, so that it is nobody else's.
+    pub(super) fn second(&self) -> Self {
+        Self(format!("{}-b", self.0))
+    }
+
     /// The name as it stands in the catalogue, without quotes.
     #[must_use]
     pub fn as_str(&self) -> &str {

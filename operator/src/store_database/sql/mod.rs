@@ -3,11 +3,14 @@
 //! `plan` decides which statements bring the server from what it is to what is wanted, `server` talks to it.
 
 mod identifier;
+mod login;
 mod password;
 mod plan;
 mod server;
+mod statement;
 
 pub use identifier::{Identifier, InvalidIdentifier};
+pub use login::{Login, Seat, Spare};
 pub use password::{NoRandomness, Password};
 pub use plan::{Conflict, Tenancy};
-pub use server::{Login, Outcome, Server, SqlError, ensure, remove};
+pub use server::{Outcome, Server, SqlError, ensure, remove, retire};

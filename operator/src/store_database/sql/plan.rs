@@ -1,14 +1,19 @@
 //! The statements that bring a server from what it is to what is wanted. Pure.
 //!
 //! Least privilege: a role may log in and owns its one database; nobody else may connect to that database; the role is
-//! a member of nothing and may create neither roles nor databases.
+//! a member of nothing, or of that owner where it acts as it, and may create neither roles nor databases.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use super::{
-    identifier::{Identifier, Literal, Quoted},
+    identifier::Identifier,
+    login::{Seat, Spare},
     password::Verifier,
+    statement::Statement,
 };
+
+/// The attribute of a role that can log in, in the words of `ALTER ROLE`.
+pub(super) const MAY_LOG_IN: &str = "LOGIN";
 
 /// Databases of the server itself. On a server of our own nobody but the superuser may enter them.
 pub(super) const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
@@ -25,11 +30,13 @@ pub enum Tenancy {
     },
 }
 
-/// A database that must exist, with a login role of the same name that owns it.
+/// A database that must exist, owned by a role of the same name, with a role that logs in to it.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
-    /// Name of the database and of its role.
+    /// Name of the database and of the role that owns it.
     pub name: Identifier,
+    /// The role that logs in.
+    pub seat: Seat,
     /// What the role's password must be.
     pub verifier: Verifier,
 }
@@ -54,6 +61,10 @@ pub(super) struct Role {
     pub comment: Option<String>,
     /// Whether the administrator has the role's rights, as is needed to give it a database.
     pub held_by_admin: bool,
+    /// Whether it acts, in each of its sessions, as the role whose second it is.
+    pub acts_as_owner: bool,
+    /// Connections of it.
+    pub sessions: i64,
     /// Whether the wanted password is accepted.
     pub password_accepted: bool,
 }
@@ -65,29 +76,6 @@ pub(super) struct Database {
     pub owner: String,
     /// Whether everybody may connect to it or make temporary tables in it.
     pub open_to_public: bool,
-}
-
-/// One change of the server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Statement {
-    /// Makes a login role, and marks it in the same transaction.
-    CreateRole { role: Identifier, verifier: Verifier, mark: Option<String> },
-    /// Takes away or gives back attributes.
-    AlterRole { role: Identifier, attributes: Vec<&'static str> },
-    /// Sets the password that stands in the role's Secret.
-    SetPassword { role: Identifier, verifier: Verifier },
-    /// Lets an administrator who is no superuser give the role a database.
-    JoinRole { role: Identifier },
-    /// Makes a database.
-    CreateDatabase { name: Identifier },
-    /// Gives a database to its role.
-    SetOwner { name: Identifier },
-    /// Closes a database to everybody but its owner.
-    RevokePublic { database: String },
-    /// Removes a database with all that is in it, whoever is connected.
-    DropDatabase { name: Identifier },
-    /// Removes a role.
-    DropRole { role: Identifier },
 }
 
 /// Why a database cannot be made: its name belongs to somebody else.
@@ -112,12 +100,53 @@ pub enum Conflict {
 pub(super) fn database(wanted: &Wanted, tenancy: &Tenancy, observed: &Observed) -> Result<Vec<Statement>, Conflict> {
     let mut statements = Vec::new();
     let seen = observed.databases.get(wanted.name.as_str());
-    let role = observed.roles.get(wanted.name.as_str());
-    refuse_strangers(wanted, tenancy, role, seen)?;
-    plan_role(wanted, tenancy, role, &mut statements);
-    let held = observed.admin_is_superuser || role.is_some_and(|role| role.held_by_admin);
+    let owner = observed.roles.get(wanted.name.as_str());
+    let login = wanted.seat.of(&wanted.name);
+    let role = observed.roles.get(login.as_str());
+    refuse_strangers(&wanted.name, tenancy, owner, seen)?;
+    if role.is_some_and(|role| !is_ours(tenancy, role)) {
+        return Err(Conflict::Role(login));
+    }
+    if wanted.seat == Seat::Second {
+        plan_owner(&wanted.name, tenancy, owner, &mut statements);
+    }
+    plan_role(&login, wanted, tenancy, role, &mut statements);
+    if wanted.seat == Seat::Second && !role.is_some_and(|role| role.acts_as_owner) {
+        statements.push(Statement::ActAs { role: login, owner: wanted.name.clone() });
+    }
+    let held = observed.admin_is_superuser || owner.is_some_and(|role| role.held_by_admin);
     plan_database(wanted, held, seen, &mut statements);
     Ok(statements)
+}
+
+/// What there is of a role that is not in use.
+pub(super) fn spare(role: &Identifier, tenancy: &Tenancy, observed: &Observed) -> Spare {
+    match observed.roles.get(role.as_str()) {
+        None => Spare::Closed,
+        Some(role) if !is_ours(tenancy, role) => Spare::Taken,
+        Some(role) if role.sessions == 0 && !may_log_in(role) => Spare::Closed,
+        Some(role) => Spare::Open { sessions: role.sessions },
+    }
+}
+
+/// The statements that close a role that is not in use. The right to log in goes first, or its owner would be back at once.
+pub(super) fn retirement(role: &Identifier, tenancy: &Tenancy, observed: &Observed) -> Vec<Statement> {
+    let Some(seen) = observed.roles.get(role.as_str()).filter(|seen| is_ours(tenancy, seen)) else {
+        return Vec::new();
+    };
+    let mut statements = Vec::new();
+    if !(observed.admin_is_superuser || seen.held_by_admin) {
+        statements.push(Statement::JoinRole { role: role.clone() });
+    }
+    if may_log_in(seen) {
+        statements.push(Statement::Lock { role: role.clone() });
+    }
+    statements.push(Statement::EndSessions { role: role.clone() });
+    statements
+}
+
+fn may_log_in(role: &Role) -> bool {
+    !role.wrong_attributes.contains(&MAY_LOG_IN)
 }
 
 /// The statements that close the server's own databases, on a server that is all ours.
@@ -132,13 +161,15 @@ pub(super) fn maintenance(tenancy: &Tenancy, observed: &Observed) -> Vec<Stateme
 
 /// The statements that remove what is ours of the named databases, with their roles.
 pub(super) fn removal(names: &[Identifier], tenancy: &Tenancy, observed: &Observed) -> Vec<Statement> {
-    let ours = |name: &&Identifier| observed.roles.get(name.as_str()).is_some_and(|role| is_ours(tenancy, role));
+    let ours = |role: &Identifier| observed.roles.get(role.as_str()).is_some_and(|role| is_ours(tenancy, role));
     let drops = |name: &Identifier| {
         let owns = observed.databases.get(name.as_str()).is_some_and(|database| database.owner == name.as_str());
-        let database = owns.then(|| Statement::DropDatabase { name: name.clone() });
-        database.into_iter().chain([Statement::DropRole { role: name.clone() }])
+        let database = (ours(name) && owns).then(|| Statement::DropDatabase { name: name.clone() });
+        // The second is a member of the first.
+        let roles = [Seat::Second, Seat::First].map(|seat| seat.of(name)).into_iter().filter(ours);
+        database.into_iter().chain(roles.map(|role| Statement::DropRole { role })).collect::<Vec<_>>()
     };
-    names.iter().filter(ours).flat_map(drops).collect()
+    names.iter().flat_map(drops).collect()
 }
 
 /// Whether a role seen on the server was made by this resource.
@@ -150,38 +181,59 @@ pub(super) fn is_ours(tenancy: &Tenancy, role: &Role) -> bool {
 }
 
 fn refuse_strangers(
-    wanted: &Wanted,
+    name: &Identifier,
     tenancy: &Tenancy,
-    role: Option<&Role>,
+    owner: Option<&Role>,
     database: Option<&Database>,
 ) -> Result<(), Conflict> {
-    if role.is_some_and(|role| !is_ours(tenancy, role)) {
-        return Err(Conflict::Role(wanted.name.clone()));
+    if owner.is_some_and(|role| !is_ours(tenancy, role)) {
+        return Err(Conflict::Role(name.clone()));
     }
     match database {
-        Some(seen) if seen.owner != wanted.name.as_str() && *tenancy != Tenancy::Whole => {
-            Err(Conflict::Database { name: wanted.name.clone(), owner: seen.owner.clone() })
+        Some(seen) if seen.owner != name.as_str() && *tenancy != Tenancy::Whole => {
+            Err(Conflict::Database { name: name.clone(), owner: seen.owner.clone() })
         }
         _ => Ok(()),
     }
 }
 
-fn plan_role(wanted: &Wanted, tenancy: &Tenancy, role: Option<&Role>, statements: &mut Vec<Statement>) {
-    let name = || wanted.name.clone();
-    let verifier = || wanted.verifier.clone();
-    let Some(role) = role else {
-        let mark = match tenancy {
-            Tenancy::Whole => None,
-            Tenancy::Shared { mark } => Some(mark.clone()),
-        };
-        statements.push(Statement::CreateRole { role: name(), verifier: verifier(), mark });
+/// The owner where another logs in. Whether it can itself is left as it is: pods that are about to go may be logged in.
+fn plan_owner(name: &Identifier, tenancy: &Tenancy, owner: Option<&Role>, statements: &mut Vec<Statement>) {
+    let Some(owner) = owner else {
+        statements.push(Statement::CreateOwner { role: name.clone(), mark: mark(tenancy) });
         return;
     };
-    if !role.wrong_attributes.is_empty() {
-        statements.push(Statement::AlterRole { role: name(), attributes: role.wrong_attributes.clone() });
+    let attributes: Vec<_> = owner.wrong_attributes.iter().copied().filter(|held| *held != MAY_LOG_IN).collect();
+    if !attributes.is_empty() {
+        statements.push(Statement::AlterRole { role: name.clone(), attributes });
     }
+}
+
+fn plan_role(
+    name: &Identifier,
+    wanted: &Wanted,
+    tenancy: &Tenancy,
+    role: Option<&Role>,
+    statements: &mut Vec<Statement>,
+) {
+    let verifier = || wanted.verifier.clone();
+    let Some(role) = role else {
+        statements.push(Statement::CreateRole { role: name.clone(), verifier: verifier(), mark: mark(tenancy) });
+        return;
+    };
+    // The password comes first: a role is never open with one that is not the Secret's.
     if !role.password_accepted {
-        statements.push(Statement::SetPassword { role: name(), verifier: verifier() });
+        statements.push(Statement::SetPassword { role: name.clone(), verifier: verifier() });
+    }
+    if !role.wrong_attributes.is_empty() {
+        statements.push(Statement::AlterRole { role: name.clone(), attributes: role.wrong_attributes.clone() });
+    }
+}
+
+fn mark(tenancy: &Tenancy) -> Option<String> {
+    match tenancy {
+        Tenancy::Whole => None,
+        Tenancy::Shared { mark } => Some(mark.clone()),
     }
 }
 
@@ -205,48 +257,6 @@ fn plan_database(wanted: &Wanted, held_by_admin: bool, seen: Option<&Database>, 
     }
 }
 
-impl Statement {
-    /// The SQL, one string a command. More than one run in one transaction; `CREATE DATABASE` may run in none.
-    pub(super) fn sql(&self) -> Vec<String> {
-        match self {
-            Self::CreateRole { role, verifier, mark } => {
-                let create = format!("CREATE ROLE {role} LOGIN PASSWORD {}", Literal(verifier.as_str()));
-                let comment = mark.as_ref().map(|mark| format!("COMMENT ON ROLE {role} IS {}", Literal(mark)));
-                std::iter::once(create).chain(comment).collect()
-            }
-            Self::AlterRole { role, attributes } => vec![format!("ALTER ROLE {role} {}", attributes.join(" "))],
-            Self::SetPassword { role, verifier } => {
-                vec![format!("ALTER ROLE {role} PASSWORD {}", Literal(verifier.as_str()))]
-            }
-            Self::JoinRole { role } => vec![format!("GRANT {role} TO CURRENT_USER")],
-            Self::CreateDatabase { name } => {
-                vec![format!("CREATE DATABASE {name} OWNER {name} TEMPLATE template0 ENCODING 'UTF8'")]
-            }
-            Self::SetOwner { name } => vec![format!("ALTER DATABASE {name} OWNER TO {name}")],
-            Self::RevokePublic { database } => vec![format!("REVOKE ALL ON DATABASE {} FROM PUBLIC", Quoted(database))],
-            Self::DropDatabase { name } => vec![format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")],
-            Self::DropRole { role } => vec![format!("DROP ROLE IF EXISTS {role}")],
-        }
-    }
-}
-
-/// What the statement does, for logs: without the verifier.
-impl fmt::Display for Statement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::CreateRole { role, .. } => write!(f, "create role {role}"),
-            Self::AlterRole { role, attributes } => write!(f, "alter role {role}: {}", attributes.join(" ")),
-            Self::SetPassword { role, .. } => write!(f, "set the password of role {role}"),
-            Self::JoinRole { role } => write!(f, "join role {role}"),
-            Self::CreateDatabase { name } => write!(f, "create database {name}"),
-            Self::SetOwner { name } => write!(f, "give database {name} to its role"),
-            Self::RevokePublic { database } => write!(f, "close database {} to the public", Quoted(database)),
-            Self::DropDatabase { name } => write!(f, "drop database {name}"),
-            Self::DropRole { role } => write!(f, "drop role {role}"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{super::password::Password, *};
@@ -254,12 +264,20 @@ mod tests {
     fn wanted() -> Wanted {
         Wanted {
             name: Identifier::parse("orders").unwrap(),
+            seat: Seat::First,
             verifier: Password::from_secret("secret").unwrap().verifier().unwrap(),
         }
     }
 
     fn role() -> Role {
-        Role { wrong_attributes: vec![], comment: None, held_by_admin: true, password_accepted: true }
+        Role {
+            wrong_attributes: vec![],
+            comment: None,
+            held_by_admin: true,
+            acts_as_owner: false,
+            sessions: 0,
+            password_accepted: true,
+        }
     }
 
     fn observed(role: Option<Role>, database: Option<(&str, bool)>) -> Observed {
@@ -388,5 +406,52 @@ mod tests {
     fn neither_logs_nor_debug_output_show_a_verifier() {
         let statement = Statement::SetPassword { role: wanted().name, verifier: wanted().verifier };
         assert!(!format!("{statement} {statement:?}").contains("SCRAM"));
+    }
+    fn second(roles: [Option<Role>; 2]) -> Vec<String> {
+        let names = ["orders", "orders-b"].map(str::to_owned);
+        let mut observed = observed(None, Some(("orders", false)));
+        observed.roles = names.into_iter().zip(roles).filter_map(|(name, role)| Some((name, role?))).collect();
+        let wanted = Wanted { seat: Seat::Second, ..wanted() };
+        database(&wanted, &Tenancy::Whole, &observed).unwrap().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_second_role_acts_as_the_owner_who_stays_as_he_is() {
+        let acting = || Role { acts_as_owner: true, ..role() };
+        let locked = || Role { wrong_attributes: vec![MAY_LOG_IN], ..role() };
+        assert_eq!(
+            second([Some(role()), None]),
+            ["create role \"orders-b\"", "let role \"orders-b\" act as \"orders\""]
+        );
+        assert!(second([Some(role()), Some(acting())]).is_empty());
+        assert!(second([Some(locked()), Some(acting())]).is_empty());
+        assert_eq!(second([Some(locked()), Some(role())]), ["let role \"orders-b\" act as \"orders\""]);
+        assert_eq!(second([None, Some(acting())]), ["create role \"orders\""]);
+    }
+
+    #[test]
+    fn a_role_out_of_use_is_locked_before_its_sessions_end() {
+        let close = |role: Role| -> Vec<String> {
+            let name = wanted().name;
+            let seen = observed(Some(role), None);
+            retirement(&name, &Tenancy::Whole, &seen).iter().map(ToString::to_string).collect()
+        };
+        let locked = Role { wrong_attributes: vec![MAY_LOG_IN], sessions: 1, ..role() };
+        assert_eq!(close(role()), ["lock role \"orders\"", "end the sessions of role \"orders\""]);
+        assert_eq!(close(locked), ["end the sessions of role \"orders\""]);
+        let foreign = Role { held_by_admin: false, ..role() };
+        assert_eq!(close(foreign)[0], "join role \"orders\"");
+        assert!(retirement(&wanted().name, &shared(), &observed(Some(role()), None)).is_empty());
+    }
+
+    #[test]
+    fn a_role_out_of_use_is_open_while_it_can_log_in_or_is_logged_in() {
+        let seen = |role: Role| spare(&wanted().name, &Tenancy::Whole, &observed(Some(role), None));
+        let locked = |sessions| Role { wrong_attributes: vec![MAY_LOG_IN], sessions, ..role() };
+        assert_eq!(seen(role()), Spare::Open { sessions: 0 });
+        assert_eq!(seen(locked(2)), Spare::Open { sessions: 2 });
+        assert_eq!(seen(locked(0)), Spare::Closed);
+        assert_eq!(spare(&wanted().name, &Tenancy::Whole, &observed(None, None)), Spare::Closed);
+        assert_eq!(spare(&wanted().name, &shared(), &observed(Some(role()), None)), Spare::Taken);
     }
 }

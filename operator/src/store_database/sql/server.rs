@@ -12,8 +12,10 @@ use tracing::info;
 
 use super::{
     identifier::Identifier,
+    login::{Login, Seat, Spare},
     password::{NoRandomness, Password},
-    plan::{self, Conflict, Database, MAINTENANCE, Observed, Role, Statement, Tenancy, Wanted},
+    plan::{self, Conflict, Database, MAINTENANCE, MAY_LOG_IN, Observed, Role, Tenancy, Wanted},
+    statement::Statement,
 };
 
 /// How long opening one connection may take.
@@ -50,15 +52,6 @@ pub struct Server {
     /// Name of the administrator: a superuser, or a role with `CREATEDB` and `CREATEROLE`.
     pub username: String,
     /// The administrator's password.
-    pub password: Password,
-}
-
-/// A database that must exist, and the password its role must have.
-#[derive(Clone, Debug)]
-pub struct Login {
-    /// Name of the database and of its role.
-    pub name: Identifier,
-    /// The password in the role's Secret.
     pub password: Password,
 }
 
@@ -109,8 +102,8 @@ impl SqlError {
     }
 }
 
-/// What became of each database, by name.
-pub type Outcome = BTreeMap<Identifier, Result<(), Conflict>>;
+/// What became of each database, by name, and what there is of its role that is not in use.
+pub type Outcome = BTreeMap<Identifier, Result<Spare, Conflict>>;
 
 /// Makes every wanted database exist, owned by its role and closed to everybody else, and proves that each role can log
 /// in. Runs no statement on a server that already is as wanted.
@@ -120,6 +113,20 @@ pub async fn ensure(server: &Server, tenancy: &Tenancy, logins: &[Login]) -> Res
         let outcome = settle(&mut connection, server, tenancy, logins).await;
         connection.close().await.ok();
         outcome
+    })
+    .await
+}
+
+/// Closes the role of a database that is not in use: it has no password any more, and whoever is logged in as it is not.
+pub async fn retire(server: &Server, tenancy: &Tenancy, login: &Login) -> Result<(), SqlError> {
+    within_deadline(async {
+        let mut connection = connect(server).await?;
+        let observed = observe(&mut connection, std::slice::from_ref(&login.name)).await?;
+        for statement in plan::retirement(&login.seat.other().of(&login.name), tenancy, &observed) {
+            run(&mut connection, &statement).await?;
+        }
+        connection.close().await.ok();
+        Ok(())
     })
     .await
 }
@@ -179,7 +186,7 @@ async fn settle(
     for _ in 0..ROUNDS {
         let mut observed = observe(connection, &names).await?;
         for login in logins {
-            if let Some(role) = observed.roles.get_mut(login.name.as_str()) {
+            if let Some(role) = observed.roles.get_mut(login.role().as_str()) {
                 // A stranger's role is not knocked at, and one that may not log in is tried once it may.
                 let knock = plan::is_ours(tenancy, role) && !role.wrong_attributes.contains(&MAY_LOG_IN);
                 role.password_accepted = !knock || accepts(server, login).await?;
@@ -201,47 +208,55 @@ fn plan_all(tenancy: &Tenancy, logins: &[Login], observed: &Observed) -> Result<
     let mut statements = plan::maintenance(tenancy, observed);
     let mut outcome = Outcome::new();
     for login in logins {
-        let wanted = Wanted { name: login.name.clone(), verifier: login.password.verifier()? };
-        let planned = plan::database(&wanted, tenancy, observed).map(|more| statements.extend(more));
+        let wanted = Wanted { name: login.name.clone(), seat: login.seat, verifier: login.password.verifier()? };
+        let planned = plan::database(&wanted, tenancy, observed).map(|more| {
+            statements.extend(more);
+            plan::spare(&login.seat.other().of(&login.name), tenancy, observed)
+        });
         outcome.insert(login.name.clone(), planned);
     }
     Ok((outcome, statements))
 }
 
 async fn observe(connection: &mut PgConnection, names: &[Identifier]) -> Result<Observed, SqlError> {
+    let roles: Vec<Identifier> =
+        names.iter().flat_map(|name| [Seat::First, Seat::Second].map(|seat| seat.of(name))).collect();
+    let roles: Vec<&str> = roles.iter().map(Identifier::as_str).collect();
     let mut names: Vec<&str> = names.iter().map(Identifier::as_str).collect();
     let superuser = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user";
     let admin_is_superuser =
         sqlx::query_scalar(superuser).fetch_one(&mut *connection).await.map_err(SqlError::Observe)?;
-    let roles = observe_roles(connection, &names).await.map_err(SqlError::Observe)?;
+    let roles = observe_roles(connection, &roles).await.map_err(SqlError::Observe)?;
     names.extend(MAINTENANCE);
     let databases = observe_databases(connection, &names).await.map_err(SqlError::Observe)?;
     Ok(Observed { admin_is_superuser, roles, databases })
 }
 
-type RoleRow = (String, Vec<bool>, Option<String>, bool);
+type RoleRow = (String, Vec<bool>, Option<String>, bool, bool, i64);
 
 async fn observe_roles(connection: &mut PgConnection, names: &[&str]) -> Result<BTreeMap<String, Role>, sqlx::Error> {
     // Each attribute as "is it wrong", in the order of ATTRIBUTES.
     let rows: Vec<RoleRow> = sqlx::query_as(
-        "SELECT rolname::text,
-                ARRAY[NOT rolcanlogin, rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls],
-                shobj_description(oid, 'pg_authid'),
-                pg_has_role(current_user, oid, 'USAGE')
-         FROM pg_roles WHERE rolname::text = ANY($1)",
+        "SELECT r.rolname::text,
+                ARRAY[NOT r.rolcanlogin, r.rolsuper, r.rolcreatedb, r.rolcreaterole, r.rolreplication, r.rolbypassrls],
+                shobj_description(r.oid, 'pg_authid'),
+                pg_has_role(current_user, r.oid, 'USAGE'),
+                EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles o ON o.oid = m.roleid
+                        WHERE m.member = r.oid AND o.rolname::text || '-b' = r.rolname::text
+                          AND 'role=' || o.rolname::text = ANY(r.rolconfig)),
+                (SELECT count(*) FROM pg_stat_activity a WHERE a.usesysid = r.oid)
+         FROM pg_roles r WHERE r.rolname::text = ANY($1)",
     )
     .bind(names)
     .fetch_all(connection)
     .await?;
-    let role = |(name, wrong, comment, held_by_admin): RoleRow| {
+    let role = |(name, wrong, comment, held_by_admin, acts_as_owner, sessions): RoleRow| {
         let wrong_attributes =
             ATTRIBUTES.iter().zip(wrong).filter_map(|(attribute, wrong)| wrong.then_some(*attribute)).collect();
-        (name, Role { wrong_attributes, comment, held_by_admin, password_accepted: false })
+        (name, Role { wrong_attributes, comment, held_by_admin, acts_as_owner, sessions, password_accepted: false })
     };
     Ok(rows.into_iter().map(role).collect())
 }
-
-const MAY_LOG_IN: &str = "LOGIN";
 
 /// What a service's role may be, in the words of `ALTER ROLE`.
 const ATTRIBUTES: [&str; 6] = [MAY_LOG_IN, "NOSUPERUSER", "NOCREATEDB", "NOCREATEROLE", "NOREPLICATION", "NOBYPASSRLS"];
@@ -265,8 +280,9 @@ async fn observe_databases(
 /// Whether the role logs in with the password of its Secret. A missing database or a missing right to connect comes
 /// after authentication, so both prove that the password is right.
 async fn accepts(server: &Server, login: &Login) -> Result<bool, SqlError> {
-    let name = login.name.as_str();
-    let attempt = open(&options(server).username(name).password(login.password.expose()).database(name)).await;
+    let (role, database) = (login.role(), login.name.as_str());
+    let attempt =
+        open(&options(server).username(role.as_str()).password(login.password.expose()).database(database)).await;
     match attempt {
         Ok(connection) => {
             connection.close().await.ok();
@@ -275,7 +291,7 @@ async fn accepts(server: &Server, login: &Login) -> Result<bool, SqlError> {
         Err(error) => match error.as_database_error().and_then(DatabaseError::code).as_deref() {
             Some(code::DATABASE_MISSING | code::INSUFFICIENT_PRIVILEGE) => Ok(true),
             Some(code::INVALID_PASSWORD) => Ok(false),
-            _ => Err(SqlError::Probe { role: login.name.clone(), source: error }),
+            _ => Err(SqlError::Probe { role, source: error }),
         },
     }
 }

@@ -12,6 +12,7 @@ use k8s_openapi::{
         apps::v1::Deployment,
         autoscaling::v2::HorizontalPodAutoscaler,
         core::v1::{Service, ServiceAccount},
+        networking::v1::NetworkPolicy,
         policy::v1::PodDisruptionBudget,
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
@@ -23,6 +24,7 @@ use super::validate::Validated;
 #[derive(Clone, Debug)]
 pub(super) struct Children {
     pub(super) service_account: ServiceAccount,
+    pub(super) policy: NetworkPolicy,
     pub(super) deployment: Deployment,
     pub(super) service: Option<Service>,
     pub(super) autoscaler: Option<HorizontalPodAutoscaler>,
@@ -32,6 +34,7 @@ pub(super) struct Children {
 pub(super) fn build(of: &Validated) -> Children {
     Children {
         service_account: network::service_account(of),
+        policy: network::policy(of),
         deployment: deployment::deployment(of),
         service: network::service(of),
         autoscaler: scaling::autoscaler(of),
@@ -50,6 +53,36 @@ fn meta(of: &Validated) -> ObjectMeta {
     }
 }
 
+/// Name and labels of a service's pods, and its policy; for the test that looks at all policies of a store.
+#[cfg(test)]
+pub(crate) fn network_of(
+    service: &api::StoreService,
+    store: &api::Store,
+) -> (String, BTreeMap<String, String>, NetworkPolicy) {
+    use super::{
+        dereference::{Secret, Seen},
+        validate::validate,
+    };
+    use crate::network::Place;
+
+    let external = store.spec.database.external.as_ref().map(|database| u16::try_from(database.port).ok());
+    let secret = Secret {
+        keys: ["uri".to_owned()].into(),
+        database: store.metadata.name.clone(),
+        place: external.map_or(Place::Here, Place::Elsewhere),
+        ..Secret::default()
+    };
+    let seen = Seen {
+        secret: service.spec.database.as_ref().map(|_| secret),
+        store: Some(std::sync::Arc::new(store.clone())),
+        ..Seen::default()
+    };
+    let validated = validate(service, &seen).unwrap();
+    let children = build(&validated);
+    let labels = children.deployment.spec.template.metadata.unwrap().labels.unwrap();
+    (validated.name, labels, children.policy)
+}
+
 #[cfg(test)]
 mod tests {
     use super::{
@@ -59,16 +92,23 @@ mod tests {
         },
         *,
     };
+    use crate::network::Place;
 
     fn children(fixture: &str) -> Children {
         let service = serde_yaml::from_str(fixture).unwrap();
-        let secret = Secret { keys: ["uri".to_owned()].into(), hash: "cafe".to_owned(), watched: true };
+        let secret = Secret {
+            keys: ["uri".to_owned()].into(),
+            hash: "cafe".to_owned(),
+            place: Place::Here,
+            ..Secret::default()
+        };
         build(&validate(&service, &Seen { secret: Some(secret), ..Seen::default() }).unwrap())
     }
 
     fn everything(children: &Children) -> serde_json::Value {
         serde_json::json!([
             children.service_account,
+            children.policy,
             children.deployment,
             children.service,
             children.autoscaler,
@@ -97,7 +137,7 @@ mod tests {
     fn a_changed_secret_changes_the_pod_template() {
         let service = serde_yaml::from_str(include_str!("fixtures/full.yaml")).unwrap();
         let template = |hash: &str| {
-            let secret = Secret { keys: ["uri".to_owned()].into(), hash: hash.to_owned(), watched: true };
+            let secret = Secret { keys: ["uri".to_owned()].into(), hash: hash.to_owned(), ..Secret::default() };
             let seen = Seen { secret: Some(secret), ..Seen::default() };
             build(&validate(&service, &seen).unwrap()).deployment.spec.template
         };

@@ -1,16 +1,36 @@
-//! How a service is found, and who it is.
+//! How a service is found, who it is, and who may speak to it.
 
 use api::ServicePort as Port;
 use k8s_openapi::{
-    api::core::v1::{Service, ServiceAccount, ServicePort, ServiceSpec},
+    api::{
+        core::v1::{Service, ServiceAccount, ServicePort, ServiceSpec},
+        networking::v1::NetworkPolicy,
+    },
     apimachinery::pkg::util::intstr::IntOrString,
 };
 
 use super::{PortName, Validated, meta};
+use crate::network::{self, Scene};
 
 /// An identity of its own, which may do nothing.
 pub(super) fn service_account(of: &Validated) -> ServiceAccount {
     ServiceAccount { metadata: meta(of), automount_service_account_token: Some(false), ..ServiceAccount::default() }
+}
+
+/// Who may reach the pods, and whom they may reach.
+pub(super) fn policy(of: &Validated) -> NetworkPolicy {
+    let network = &of.network;
+    let scene = Scene {
+        store: &network.store,
+        database_name: &network.database_name,
+        database: network.database,
+        kafka: network.kafka,
+        cache: network.cache,
+        ports: &of.ports,
+        exposed: network.exposed,
+        ..Scene::default()
+    };
+    NetworkPolicy { metadata: meta(of), spec: Some(network::policy(network.party, of.selector.clone(), &scene)) }
 }
 
 /// The way to the pods, unless they serve nobody. Probes and metrics are asked of pods directly, so that a service

@@ -44,6 +44,8 @@ pub(crate) struct KeyPlan {
     pub(crate) published: Vec<StoredKey>,
     /// Whether a new key is due.
     pub(crate) new_key_due: bool,
+    /// Whether a new key may be made before it is due: not while the newest has yet to sign.
+    pub(crate) new_key_allowed: bool,
 }
 
 impl KeyPlan {
@@ -51,11 +53,12 @@ impl KeyPlan {
     pub(crate) fn of(mut keys: Vec<StoredKey>) -> Self {
         keys.sort_by_key(|key| key.age);
         let new_key_due = keys.first().is_none_or(|newest| newest.age >= ROTATE_AFTER);
+        let new_key_allowed = keys.first().is_none_or(|newest| newest.age >= PUBLISHED_BEFORE_USE);
         let signing = keys.iter().find(|key| key.age >= PUBLISHED_BEFORE_USE).or(keys.last()).cloned();
         let outdated = |successor: &StoredKey| successor.age >= PUBLISHED_BEFORE_USE + PUBLISHED_AFTER_USE;
         let published = keys.iter().position(outdated).map_or(keys.len(), |position| position + 1);
         keys.truncate(published);
-        Self { signing, published: keys, new_key_due }
+        Self { signing, published: keys, new_key_due, new_key_allowed }
     }
 }
 
@@ -99,6 +102,17 @@ mod tests {
     fn an_old_key_is_published_as_long_as_its_tokens_live() {
         assert_eq!(plan(&[ROTATE_AFTER, 3899]).1, vec![3899, ROTATE_AFTER]);
         assert_eq!(plan(&[ROTATE_AFTER, 3900]).1, vec![3900]);
+    }
+
+    #[test]
+    fn on_request_there_is_one_new_key_at_a_time() {
+        let allowed = |ages: &[i64]| {
+            let key =
+                |age: &i64| StoredKey { kid: age.to_string(), private_key: vec![], public_key: vec![], age: *age };
+            KeyPlan::of(ages.iter().map(key).collect()).new_key_allowed
+        };
+        assert!(allowed(&[]) && allowed(&[300]) && allowed(&[ROTATE_AFTER, 300]));
+        assert!(!allowed(&[0]) && !allowed(&[ROTATE_AFTER, 299]));
     }
 
     #[test]

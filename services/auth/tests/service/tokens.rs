@@ -101,3 +101,35 @@ async fn processes_that_start_at_once_agree_on_one_key() {
     assert!(keys.iter().all(|set| *set == keys[0]));
     assert_eq!(keys[0]["keys"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_key_made_on_request_is_published_at_once_and_tokens_of_the_one_before_stay_good() {
+    let auth = Auth::start().await;
+    let somebody = auth.somebody().await;
+    let (first, _, _) = signing_key(&auth).await;
+    let rotate = async || auth::rotate_keys(&auth.database.args()).await.unwrap();
+    assert_eq!(rotate().await, first, "the only key has not signed for five minutes");
+
+    let older = "update signing_keys set created_at = created_at - interval '10 minutes'";
+    sqlx::raw_sql(older).execute(auth.database.pool()).await.unwrap();
+    let second = rotate().await;
+    assert_ne!(second, first);
+    assert_eq!(rotate().await, second, "one new key at a time");
+
+    // A process that starts now has both, still signs with the first, and knows the tokens that were signed before.
+    let kafka = KafkaArgs { kafka_bootstrap_servers: "127.0.0.1:9".to_owned(), kafka_prefix: String::new() };
+    let server = Server::start(crate::service(&auth.database, kafka).await).await;
+    let published = server.client().get("/.well-known/jwks.json").send().await.expect(200).json();
+    let kids: Vec<&Value> = published["keys"].as_array().unwrap().iter().map(|key| &key["kid"]).collect();
+    assert_eq!(kids, [&json!(second), &json!(first)]);
+    server.client().bearer(somebody.access_token()).get("/api/auth/me").send().await.expect_status(200);
+
+    // Once the second has been published long enough, it signs; what the first signed is good.
+    sqlx::raw_sql(older).execute(auth.database.pool()).await.unwrap();
+    let kafka = KafkaArgs { kafka_bootstrap_servers: "127.0.0.1:9".to_owned(), kafka_prefix: String::new() };
+    let server = Server::start(crate::service(&auth.database, kafka).await).await;
+    let tokens = crate::log_in(&server.client(), &somebody.email, crate::PASSWORD).await.expect(200).json();
+    let signed = jsonwebtoken::decode_header(crate::text(&tokens, "access_token")).unwrap();
+    assert_eq!(signed.kid, Some(second));
+    server.client().bearer(somebody.access_token()).get("/api/auth/me").send().await.expect_status(200);
+}

@@ -1,0 +1,160 @@
+//! The operator's rights are those it uses: all of them, and no others. The API server's audit log is the measure.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::{
+    AUTOSCALERS, BUDGETS, CLUSTER_ROLES, CONFIG_MAPS, Cluster, Request, SERVICES, STORE_SERVICES, STORES, Seen, Space,
+    Store, wait_until,
+};
+use serde_json::{Value, json};
+
+const READY: Duration = Duration::from_mins(3);
+/// The operator's name as a user, and the name of its role.
+const OPERATOR: &str = "system:serviceaccount:greencommerce-system:greencommerce-operator";
+const ROLE: &str = "greencommerce-operator";
+
+/// Rights that a run may do without, and why they are granted.
+const SPARED: [(&str, &str); 1] =
+    [("events.k8s.io/events patch", "an event is counted up only when it comes again within minutes")];
+
+/// A right: `group/resource verb`.
+type Right = String;
+
+/// It comes late in the alphabet and looks at the whole log, so that what the other tests make the operator do counts.
+#[tokio::test]
+async fn every_right_of_the_operator_is_used_and_it_asks_for_no_other() -> Result<()> {
+    let cluster = Cluster::alone().await?;
+    // Given an operator that has also done what is seldom needed
+    what_is_left_out_is_deleted(&cluster).await?;
+    a_service_that_needs_less_loses_what_it_had(&cluster).await?;
+    a_volume_that_is_to_grow_has_its_class_looked_at(&cluster).await?;
+
+    // When its requests are held against its rights
+    let granted = granted(&cluster).await?;
+    let requests = cluster.audit_log().all()?;
+    let asked: Vec<&Request> = requests.iter().filter(|request| request.user == OPERATOR).collect();
+    ensure!(asked.len() > 100, "the audit log has {} requests of {OPERATOR}", asked.len());
+
+    // Then it was never refused for want of a right,
+    let refused: Vec<String> = asked.iter().filter(|asked| asked.forbidden).map(ToString::to_string).collect();
+    assert_eq!(refused, Vec::<String>::new());
+    // and has no right that it never used.
+    let used: BTreeSet<Right> = asked.iter().flat_map(|request| used_by(request)).collect();
+    let spared = |right: &&Right| SPARED.iter().any(|(spared, _)| right.as_str() == *spared);
+    let idle: Vec<&Right> = granted.difference(&used).filter(|right| !spared(right)).collect();
+    ensure!(idle.is_empty(), "granted and never used: {idle:?}");
+    Ok(())
+}
+
+/// The rights of the operator's role, one by one. A wildcard would be a right that nobody uses.
+async fn granted(cluster: &Cluster) -> Result<BTreeSet<Right>> {
+    let role =
+        cluster.api().get(&format!("/apis/rbac.authorization.k8s.io/v1/{}/{ROLE}", CLUSTER_ROLES.plural())).await?;
+    let rules = role["rules"].as_array().cloned().context("a role without rules")?;
+    Ok(rules.iter().flat_map(rights).collect())
+}
+
+fn rights(rule: &Value) -> Vec<Right> {
+    let texts = |field: &str| -> Vec<String> {
+        rule[field].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let mut all = Vec::new();
+    for group in texts("apiGroups") {
+        for resource in texts("resources") {
+            all.extend(texts("verbs").into_iter().map(|verb| format!("{group}/{resource} {verb}")));
+        }
+    }
+    all
+}
+
+/// What a request needs a right to. To apply an object that is not there is to create it.
+fn used_by(request: &Request) -> Vec<Right> {
+    let right = |verb: &str| format!("{}/{} {verb}", request.group, request.resource);
+    let creates = request.verb == "patch" && request.code == 201;
+    creates.then(|| right("create")).into_iter().chain([right(&request.verb)]).collect()
+}
+
+/// A gateway that is left out goes, and its routes with it.
+async fn what_is_left_out_is_deleted(cluster: &Cluster) -> Result<()> {
+    let store = cluster.store().await?;
+    store.wait_ready(READY).await?;
+    let (gateway, routes) = (store.child("gateway"), store.child("gateway-routes"));
+    let before = store.set_service(json!({"name": "gateway", "disabled": true})).await?;
+    let gone = async {
+        store.space().wait_gone(STORE_SERVICES, &gateway, READY).await?;
+        store.space().wait_gone(CONFIG_MAPS, &routes, READY).await
+    }
+    .await;
+    store.set_services(before).await?;
+    gone?;
+    store.wait_ready(READY).await.map(drop)
+}
+
+/// A service that is no longer scaled, and no longer serves anybody, loses autoscaler, disruption budget and Service.
+async fn a_service_that_needs_less_loses_what_it_had(cluster: &Cluster) -> Result<()> {
+    let space = cluster.namespace("privilege").await?;
+    let service = |spec: Value| {
+        json!({
+            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreService",
+            "metadata": {"name": "hello"}, "spec": spec,
+        })
+    };
+    let (image, ops) = ("example.invalid/hello:1", json!({"name": "ops", "port": 9100}));
+    let much = json!({
+        "store": "none", "image": image, "autoscaling": {"maxReplicas": 2},
+        "ports": [{"name": "http", "port": 8080}, ops],
+    });
+    space.apply(&service(much).to_string()).await?;
+    let children = [AUTOSCALERS, BUDGETS, SERVICES];
+    for resource in children {
+        wait_until(&space, &format!("{} to be made", resource.plural()), READY, async || {
+            let found = space.find(resource, "hello").await?;
+            Ok(Seen::when(found.is_some(), "it is not there".to_owned()))
+        })
+        .await?;
+    }
+    let little = json!({"store": "none", "image": image, "replicas": 1, "ports": [ops]});
+    space.apply(&service(little).to_string()).await?;
+    for resource in children {
+        space.wait_gone(resource, "hello", READY).await?;
+    }
+    space.remove(READY).await
+}
+
+/// Where no pod may run, a store still has its claims, and a larger size is held against the storage class.
+async fn a_volume_that_is_to_grow_has_its_class_looked_at(cluster: &Cluster) -> Result<()> {
+    let space = cluster.namespace("privilege-growth").await?;
+    let quota = json!({
+        "apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "no-pods"}, "spec": {"hard": {"pods": "0"}},
+    });
+    space.apply(&quota.to_string()).await?;
+    let store = Store::new((*space).clone(), "growing");
+    space.apply(&manifest(&store, "1Gi")).await?;
+    looked_at(&space, &store, "VolumePending").await?;
+    space.apply(&manifest(&store, "2Gi")).await?;
+    looked_at(&space, &store, "VolumeExpansionUnsupported").await?;
+    space.delete(STORES, store.name()).await?;
+    space.wait_gone(STORES, store.name(), READY).await?;
+    space.remove(READY).await
+}
+
+fn manifest(store: &Store, size: &str) -> String {
+    let storage = json!({"managed": {"storage": {"size": size}}});
+    json!({
+        "apiVersion": "greencommerce.dev/v1alpha1", "kind": "Store", "metadata": {"name": store.name()},
+        "spec": {"version": "1.0.0", "kafka": storage, "cache": storage},
+    })
+    .to_string()
+}
+
+async fn looked_at(space: &Space, store: &Store, reason: &str) -> Result<()> {
+    wait_until(space, &format!("the volumes to be told as {reason}"), READY, async || {
+        let conditions = store.get().await?["status"]["conditions"].clone();
+        let of_storage = conditions.as_array().into_iter().flatten().find(|told| told["type"] == "StorageReady");
+        let told = of_storage.is_some_and(|told| told["reason"] == reason);
+        Ok(Seen::when(told, conditions.to_string()))
+    })
+    .await
+    .map(drop)
+}
