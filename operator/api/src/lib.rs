@@ -27,7 +27,7 @@ pub use quantity::Quantity;
 pub use status::Status;
 pub use store::{
     Cache, Endpoints, Image, Kafka, LogLevel, ManagedCache, ManagedKafka, Observability, Payments, ServiceName,
-    ServiceSettings, ServiceStatus, Store, StoreSpec, StoreStatus, Upgrade,
+    ServiceSettings, ServiceStatus, Store, StoreSpec, StoreStatus, Upgrade, UpgradeRecord, UpgradeResult,
 };
 pub use store_database::{
     DatabaseStatus, DatabaseTarget, ExternalDatabase, ManagedDatabase, NamedDatabase, StoreDatabase, StoreDatabaseSpec,
