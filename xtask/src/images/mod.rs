@@ -92,6 +92,9 @@ pub(crate) fn ensure(
         .filter(|recipe| selection == Selection::All || recipe.binaries().is_empty())
         .collect();
     let binaries = binaries::ensure(step, &recipes)?;
+    if selection == Selection::All {
+        binaries.link_plugin(&cluster::bin())?;
+    }
     let (mut images, mut built) = (Vec::new(), Vec::new());
     for recipe in &recipes {
         let sources = recipe.sources(step, tools, &binaries)?;
