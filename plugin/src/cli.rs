@@ -49,7 +49,7 @@ pub(crate) enum Command {
     Resume(Change),
     /// Go back to a version that ran before
     Rollback(Rollback),
-    /// Give the store new passwords and keys
+    /// Give the store's databases new passwords
     Rotate(Change),
     /// Show the logs of a store's services, merged
     Logs(Logs),

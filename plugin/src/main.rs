@@ -56,6 +56,6 @@ async fn run(cli: Cli) -> Result<(), Error> {
         Command::Rollback(options) => change::rollback(&cluster, &options).await,
         Command::Rotate(options) => change::rotate(&cluster, &options).await,
         Command::Logs(options) => logs::run(&cluster, &options).await,
-        Command::Report(options) => Box::pin(report::run(&cluster, &options)).await,
+        Command::Report(options) => report::run(&cluster, &options).await,
     }
 }

@@ -100,9 +100,13 @@ fn every_reason_has_its_paragraph_and_every_paragraph_a_reason() {
     let (_, section) = GUIDE.split_once("\n## Reasons\n").unwrap();
     let paragraphs: Vec<(&str, &str)> =
         section.split("\n### ").skip(1).map(|part| part.split_once('\n').unwrap_or((part, ""))).collect();
-    let names: Vec<&str> = paragraphs.iter().map(|(name, _)| *name).collect();
-    let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-    assert_eq!(names, reasons, "the paragraphs of docs/operator.md stand in the order of the reasons");
+    let names: BTreeSet<&str> = paragraphs.iter().map(|(name, _)| *name).collect();
+    let reasons: BTreeSet<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+    let missing: Vec<&&str> = reasons.difference(&names).collect();
+    assert!(missing.is_empty(), "docs/operator.md has no paragraph on {missing:?}");
+    let unknown: Vec<&&str> = names.difference(&reasons).collect();
+    assert!(unknown.is_empty(), "docs/operator.md explains what is no reason: {unknown:?}");
+    assert_eq!(paragraphs.len(), reasons.len(), "docs/operator.md explains a reason twice");
     for (name, text) in paragraphs {
         assert!(text.split_whitespace().count() >= 5, "docs/operator.md says too little about {name}");
     }

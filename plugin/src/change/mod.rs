@@ -23,7 +23,7 @@ use crate::{
 
 /// The field manager of what this program writes.
 const MANAGER: &str = "kubectl-greencommerce";
-/// Asks the operator for new passwords and keys; its value is the time of the wish.
+/// Asks the operator for new database passwords; its value is the time of the wish.
 const ANNOTATION_ROTATE: &str = "greencommerce.dev/rotate";
 
 pub(crate) async fn suspend(cluster: &Cluster, options: &cli::Change) -> Result<(), Error> {
@@ -79,7 +79,7 @@ pub(crate) async fn rotate(cluster: &Cluster, options: &cli::Change) -> Result<(
     let wish = format!("{:.0}", clock::now());
     let change = json!({"metadata": {"annotations": {ANNOTATION_ROTATE: wish}}});
     let changed = patch(cluster, &name, &change).await?;
-    tell(cluster, &options.common, &changed, "gets new passwords and keys")?;
+    tell(cluster, &options.common, &changed, "gets new database passwords")?;
     if !options.common.wait {
         return Ok(());
     }

@@ -43,7 +43,7 @@ fn change(wait: bool) -> Change {
 
 fn shop(store: &Value) -> (crate::cluster::Cluster, Calls) {
     cluster(vec![
-        ("GET /apis/greencommerce.dev/v1alpha1/namespaces/shop/stores?", list("Store", &[store.clone()])),
+        ("GET /apis/greencommerce.dev/v1alpha1/namespaces/shop/stores?", list("Store", std::slice::from_ref(store))),
         ("PATCH /apis/greencommerce.dev/v1alpha1/namespaces/shop/stores/green?", store.clone()),
     ])
 }

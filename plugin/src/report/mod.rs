@@ -26,7 +26,8 @@ use crate::{
 pub(crate) async fn run(cluster: &Cluster, options: &cli::Report) -> Result<(), Error> {
     let store = cluster.store(options.store.as_deref()).await?;
     let (name, now) = (store.name_any(), clock::now());
-    let collected = collect::collect(cluster, store, &options.operator_namespace).await;
+    // It holds much while it waits.
+    let collected = Box::pin(collect::collect(cluster, store, &options.operator_namespace)).await;
     let path = options.output.clone().unwrap_or_else(|| file_name(&name, now));
     for note in collected.notes() {
         output::complain(&format!("not in the report: {note}"));
