@@ -53,7 +53,7 @@ pub(crate) fn cause(error: &kube::Error) -> String {
         kube::Error::Api(answer) => match answer.code {
             401 => "the API server does not accept your login: renew it, then try again".to_owned(),
             403 => format!("you may not ({}): ask for a role with that right", one_line(&answer.message)),
-            404 if answer.message.contains("could not find the requested resource") => {
+            404 if is_unknown(&answer.message) => {
                 "the cluster does not know the resource: install the operator's chart first".to_owned()
             }
             409 => "it was changed at the same time: try again".to_owned(),
@@ -64,6 +64,11 @@ pub(crate) fn cause(error: &kube::Error) -> String {
         }
         _ => chain(error),
     }
+}
+
+/// What the API server says of a resource, or of a whole group, that it does not serve.
+fn is_unknown(message: &str) -> bool {
+    ["could not find the requested resource", "page not found"].iter().any(|words| message.contains(words))
 }
 
 /// An error and its causes, on one line; a cause that only repeats what was said is left out.
@@ -106,8 +111,10 @@ mod tests {
 
     #[test]
     fn a_cluster_without_the_operator_is_told_from_a_store_that_is_not_there() {
-        let unknown = cause(&refused(404, "the server could not find the requested resource"));
-        assert!(unknown.contains("install the operator's chart"), "{unknown}");
+        for message in ["the server could not find the requested resource", "\"404 page not found\\n\""] {
+            let unknown = cause(&refused(404, message));
+            assert!(unknown.contains("install the operator's chart"), "{unknown}");
+        }
         let missing = cause(&refused(404, "stores.greencommerce.dev \"green\" not found"));
         assert_eq!(missing, "stores.greencommerce.dev \"green\" not found");
     }

@@ -10,7 +10,7 @@ mod view;
 use std::{pin::pin, time::Duration};
 
 use api::{Store, StoreDatabase, StoreService, StoreTopic, label};
-use futures::{Stream, StreamExt as _, stream};
+use futures::{FutureExt as _, Stream, StreamExt as _, stream};
 use kube::{
     Resource, ResourceExt as _,
     runtime::{WatchStreamExt as _, watcher},
@@ -43,6 +43,7 @@ pub(crate) async fn run(cluster: &Cluster, options: &cli::Status) -> Result<(), 
     let mut changes = pin!(changes(cluster, &name));
     while changes.next().await.is_some() {
         tokio::time::sleep(TOGETHER).await;
+        while let Some(Some(())) = changes.next().now_or_never() {}
         let store = cluster.store(Some(&name)).await?;
         shown = show(cluster, store, options.output, Some(shown)).await?;
     }
