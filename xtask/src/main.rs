@@ -37,7 +37,8 @@ enum Task {
     Images(images::Options),
     /// Run the shop without a cluster: PostgreSQL, Kafka, Redis and all services as plain processes.
     Dev(dev::Options),
-    /// Generate what is committed beside the code: SQL query data, custom resource definitions, the OpenAPI document.
+    /// Generate what is committed beside the code: SQL query data, custom resource definitions, their reference, the
+    /// OpenAPI document.
     Gen(generate::Options),
     /// Run every check and every test, or a part of them.
     Test(test::Options),

@@ -67,6 +67,9 @@ const fn plain(name: &'static str, variables: &'static [&'static str]) -> Tool {
     Tool { name, module: name, package: "tool", binary: "", variables }
 }
 
+/// kubectl's plugin, which is a program of this workspace.
+pub(crate) const PLUGIN: &str = "kubectl-greencommerce";
+
 /// Built programs by name.
 #[derive(Default)]
 pub(crate) struct Toolbox(BTreeMap<String, PathBuf>);
@@ -78,23 +81,20 @@ impl Toolbox {
         Ok(path)
     }
 
-    /// Makes `dir` hold one link per program and nothing else.
+    /// Makes `dir` hold one link per program and, but for kubectl's plugin, nothing else.
     pub(crate) fn link_into(&self, dir: &Path) -> Result<()> {
         fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
         for entry in fs::read_dir(dir)? {
             let entry = entry?;
+            if entry.file_name() == PLUGIN {
+                continue;
+            }
             let wanted = self.0.get(entry.file_name().to_string_lossy().as_ref());
             if wanted.is_none() || fs::read_link(entry.path()).ok().as_ref() != wanted {
                 fs::remove_file(entry.path())?;
             }
         }
-        for (name, path) in &self.0 {
-            let link = dir.join(name);
-            if !link.exists() {
-                symlink(path, &link).with_context(|| format!("cannot create {}", link.display()))?;
-            }
-        }
-        Ok(())
+        self.0.iter().try_for_each(|(name, path)| link(dir, name, path))
     }
 
     fn add(&mut self, dir: &Path) -> Result<()> {
@@ -104,6 +104,18 @@ impl Toolbox {
         }
         Ok(())
     }
+}
+
+/// Makes `name` in `dir` a link to a program.
+pub(crate) fn link(dir: &Path, name: &str, program: &Path) -> Result<()> {
+    let link = dir.join(name);
+    if fs::read_link(&link).is_ok_and(|held| held == program) {
+        return Ok(());
+    }
+    if link.symlink_metadata().is_ok() {
+        fs::remove_file(&link).with_context(|| format!("cannot remove {}", link.display()))?;
+    }
+    symlink(program, &link).with_context(|| format!("cannot create {}", link.display()))
 }
 
 /// Builds what the cache lacks. Two calls at a time, in one or two processes, build each tool once.

@@ -8,6 +8,8 @@
 mod common;
 mod conditions;
 mod crds;
+#[cfg(test)]
+mod documentation;
 mod labels;
 mod quantity;
 mod status;

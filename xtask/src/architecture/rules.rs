@@ -12,11 +12,12 @@ pub(super) struct Rule {
 }
 
 /// All of them, in the order of the document.
-pub(super) const ALL: [Rule; 11] = [
+pub(super) const ALL: [Rule; 12] = [
     Rule { name: "folder-is-package", check: folder_is_package },
     Rule { name: "services-stand-alone", check: services_stand_alone },
     Rule { name: "crates-know-no-service", check: crates_know_no_service },
     Rule { name: "operator-knows-no-service", check: operator_knows_no_service },
+    Rule { name: "plugin-is-a-client", check: plugin_is_a_client },
     Rule { name: "api-is-plain-data", check: api_is_plain_data },
     Rule { name: "types-and-events-are-plain-data", check: types_and_events_are_plain_data },
     Rule { name: "domain-is-pure", check: domain_is_pure },
@@ -83,6 +84,11 @@ fn crates_know_no_service(workspace: &Workspace) -> Vec<String> {
 fn operator_knows_no_service(workspace: &Workspace) -> Vec<String> {
     let operator = |package: &Package| package.folder.starts_with("operator");
     forbidden_dependencies(workspace, operator, |dependency| dependency.name != "api")
+}
+
+fn plugin_is_a_client(workspace: &Workspace) -> Vec<String> {
+    let plugin = |package: &Package| package.folder == "plugin";
+    forbidden_dependencies(workspace, plugin, |dependency| dependency.name != "api")
 }
 
 fn e2e_is_a_black_box(workspace: &Workspace) -> Vec<String> {
@@ -211,6 +217,18 @@ mod tests {
             package("operator/api", &[]),
         ];
         assert_eq!(e2e_is_a_black_box(&workspace(packages, vec![])), ["e2e depends on orders"]);
+    }
+
+    #[test]
+    fn a_plugin_that_knows_more_than_the_api_is_found() {
+        let packages = vec![
+            package("plugin", &[("api", None), ("operator", None), ("kit", None), ("kube", None)]),
+            package("operator", &[]),
+            package("operator/api", &[]),
+            package("crates/kit", &[]),
+        ];
+        let found = plugin_is_a_client(&workspace(packages, vec![]));
+        assert_eq!(found, ["plugin depends on operator", "plugin depends on kit"]);
     }
 
     #[test]

@@ -113,6 +113,11 @@ pub(crate) fn dir() -> PathBuf {
     workspace::root().join("target/cluster")
 }
 
+/// Links to kubectl, its plugin and the other tools.
+pub(crate) fn bin() -> PathBuf {
+    dir().join("bin")
+}
+
 /// Holds off other calls of `up`, `down` and `images` while it lives: they share a machine and a cache.
 pub(crate) fn exclusive() -> Result<fs::File> {
     let path = cache_dir().join("cluster.lock");
@@ -138,7 +143,7 @@ pub(crate) fn prepare(ui: &Ui, provider: &dyn Provider) -> Result<Toolbox> {
     })?;
     ui.step("Tools", |step| {
         let tools = tools::ensure(step, &provider.tools())?;
-        tools.link_into(&dir().join("bin"))?;
+        tools.link_into(&bin())?;
         Ok(tools)
     })
 }

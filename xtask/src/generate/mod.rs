@@ -4,6 +4,7 @@ mod artifacts;
 mod crds;
 mod openapi;
 mod queries;
+mod reference;
 
 use std::path::PathBuf;
 
@@ -39,6 +40,8 @@ enum Part {
     Sqlx,
     /// The merged OpenAPI document: docs/api/openapi.json
     Openapi,
+    /// The fields of the custom resources: docs/reference.md
+    Reference,
 }
 
 /// Whether generated files are written or only compared.
@@ -70,7 +73,8 @@ pub(crate) fn check(step: &Step) -> Result<()> {
     report(Mode::Check, &changed)
 }
 
-const PARTS: [Part; 3] = [Part::Sqlx, Part::Crds, Part::Openapi];
+/// The reference is made from the definitions, so these come first.
+const PARTS: [Part; 4] = [Part::Sqlx, Part::Crds, Part::Reference, Part::Openapi];
 
 impl Part {
     fn title(self) -> &'static str {
@@ -78,6 +82,7 @@ impl Part {
             Self::Crds => "Custom resource definitions",
             Self::Sqlx => "SQL queries",
             Self::Openapi => "OpenAPI document",
+            Self::Reference => "Reference of fields",
         }
     }
 
@@ -86,6 +91,7 @@ impl Part {
             Self::Crds => crds::generate(step, mode),
             Self::Sqlx => queries::generate(step, mode, packages),
             Self::Openapi => openapi::generate(step, mode),
+            Self::Reference => reference::generate(mode),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::Args;
 
-use self::recipe::Recipe;
+use self::{binaries::Binaries, recipe::Recipe};
 use crate::{
     cluster::{self, Provider, ProviderName},
     tools::Toolbox,
@@ -100,14 +100,23 @@ pub(crate) fn ensure(
         .into_iter()
         .filter(|recipe| selection == Selection::All || recipe.binaries().is_empty())
         .collect();
-    build(step, provider, tools, &recipes)
+    let binaries = binaries::ensure(step, &recipes)?;
+    if selection == Selection::All {
+        binaries.link_plugin(&cluster::bin())?;
+    }
+    build(step, provider, tools, &recipes, &binaries)
 }
 
-fn build(step: &Step, provider: &dyn Provider, tools: &Toolbox, recipes: &[Recipe]) -> Result<Vec<Image>> {
-    let binaries = binaries::ensure(step, recipes)?;
+fn build(
+    step: &Step,
+    provider: &dyn Provider,
+    tools: &Toolbox,
+    recipes: &[Recipe],
+    binaries: &Binaries,
+) -> Result<Vec<Image>> {
     let (mut images, mut built) = (Vec::new(), Vec::new());
     for recipe in recipes {
-        let sources = recipe.sources(step, tools, &binaries)?;
+        let sources = recipe.sources(step, tools, binaries)?;
         let image = Image::new(recipe.repository(), recipe.tag(), &recipe.key(&sources)?);
         if !provider.has_image(step, &image)? {
             step.say(&format!("building {}", image.content_reference()));
@@ -129,7 +138,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     ui.step("Preflight", |step| cluster::preflight::run(step, provider.as_ref(), cluster::preflight::Purpose::Build))?;
     let tools = cluster::prepare(&ui, provider.as_ref())?;
     let recipes = recipe::all(&workspace::root().join(&options.recipes))?;
-    let images = ui.step("Images", |step| build(step, provider.as_ref(), &tools, &recipes))?;
+    let images = ui.step("Images", |step| {
+        let binaries = binaries::ensure(step, &recipes)?;
+        build(step, provider.as_ref(), &tools, &recipes, &binaries)
+    })?;
     if options.load {
         ui.step("Load images", |step| provider.load(step, &tools, &images))?;
     }

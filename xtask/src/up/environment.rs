@@ -32,7 +32,7 @@ impl Environment {
         let mut variables = parse(&fs::read_to_string(&file).unwrap_or_default());
         let text = |path: PathBuf| path.to_string_lossy().into_owned();
         variables.insert("KUBECONFIG".to_owned(), text(provider.kubeconfig()));
-        variables.insert("CLUSTER_BIN".to_owned(), text(cluster::dir().join("bin")));
+        variables.insert("CLUSTER_BIN".to_owned(), text(cluster::bin()));
         variables.insert("STORE_URL".to_owned(), store_url);
         variables.entry("ADMIN_EMAIL".to_owned()).or_insert_with(|| ADMIN_EMAIL.to_owned());
         if !variables.contains_key("ADMIN_PASSWORD") {

@@ -1,0 +1,106 @@
+//! `suspend`, `resume`, `rollback`, `rotate`: each one patch of the Store.
+
+mod rollback;
+mod rotate;
+#[cfg(test)]
+mod tests;
+
+use api::Store;
+use kube::{
+    Api, ResourceExt as _,
+    api::{Patch, PatchParams},
+};
+use serde_json::{Value, json};
+
+use self::rollback::Plan;
+use crate::{
+    cli::{self, Common, Goal},
+    clock,
+    cluster::Cluster,
+    error::{Error, explain},
+    output, wait,
+};
+
+/// The field manager of what this program writes.
+const MANAGER: &str = "kubectl-greencommerce";
+/// Asks the operator for new database passwords; its value is the time of the wish.
+const ANNOTATION_ROTATE: &str = "greencommerce.dev/rotate";
+
+pub(crate) async fn suspend(cluster: &Cluster, options: &cli::Change) -> Result<(), Error> {
+    set_suspend(cluster, options, true).await
+}
+
+pub(crate) async fn resume(cluster: &Cluster, options: &cli::Change) -> Result<(), Error> {
+    set_suspend(cluster, options, false).await
+}
+
+async fn set_suspend(cluster: &Cluster, options: &cli::Change, suspend: bool) -> Result<(), Error> {
+    let store = cluster.store(options.store.as_deref()).await?;
+    let name = store.name_any();
+    let (done, held, goal) = if suspend {
+        ("goes to sleep: all data is kept", "sleeps already, or is about to", Goal::Suspended)
+    } else {
+        ("wakes up", "is not suspended", Goal::Ready)
+    };
+    if store.spec.suspend == suspend {
+        tell(cluster, &options.common, &store, held)?;
+    } else {
+        let changed = patch(cluster, &name, &json!({"spec": {"suspend": suspend}})).await?;
+        tell(cluster, &options.common, &changed, done)?;
+    }
+    wait_if_asked(cluster, &name, &options.common, goal).await
+}
+
+pub(crate) async fn rollback(cluster: &Cluster, options: &cli::Rollback) -> Result<(), Error> {
+    let store = cluster.store(options.store.as_deref()).await?;
+    let name = store.name_any();
+    let Plan { from, to, patch: change } = rollback::plan(&store, options.to.as_deref())?;
+    let way = format!("from {from} to {to}");
+    if !options.yes {
+        let question = format!("Roll Store {}/{name} back {way}?", cluster.namespace);
+        if !output::confirm(&question)? {
+            return Err(Error::failed("nothing was changed"));
+        }
+        // The answer was about what was shown.
+        let now = cluster.store(Some(&name)).await?;
+        if now.metadata.uid != store.metadata.uid || now.metadata.generation != store.metadata.generation {
+            return Err(Error::failed("the store was changed meanwhile, so nothing was done: try again"));
+        }
+    }
+    let changed = patch(cluster, &name, &change).await?;
+    tell(cluster, &options.common, &changed, &format!("goes back {way}"))?;
+    wait_if_asked(cluster, &name, &options.common, Goal::Ready).await
+}
+
+pub(crate) async fn rotate(cluster: &Cluster, options: &cli::Change) -> Result<(), Error> {
+    let store = cluster.store(options.store.as_deref()).await?;
+    let name = store.name_any();
+    let before = if options.common.wait { rotate::credentials(cluster, &name).await? } else { Vec::new() };
+    let wish = format!("{:.0}", clock::now());
+    let change = json!({"metadata": {"annotations": {ANNOTATION_ROTATE: wish}}});
+    let changed = patch(cluster, &name, &change).await?;
+    tell(cluster, &options.common, &changed, "gets new database passwords")?;
+    if !options.common.wait {
+        return Ok(());
+    }
+    let took = rotate::until_rolled(cluster, &name, &before, options.common.patience.timeout).await?;
+    wait::until(cluster, &name, Goal::Ready, wait::less(options.common.patience, took)).await
+}
+
+async fn patch(cluster: &Cluster, name: &str, change: &Value) -> Result<Store, Error> {
+    let api: Api<Store> = cluster.api();
+    let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+    let changed = api.patch(name, &params, &Patch::Merge(change)).await;
+    changed.map_err(|error| explain(&format!("change Store {}/{name}", cluster.namespace), &error))
+}
+
+fn tell(cluster: &Cluster, options: &Common, store: &Store, what: &str) -> Result<(), Error> {
+    output::print_as(options.output, store, |store| format!("Store {}/{} {what}", cluster.namespace, store.name_any()))
+}
+
+async fn wait_if_asked(cluster: &Cluster, name: &str, options: &Common, goal: Goal) -> Result<(), Error> {
+    if !options.wait {
+        return Ok(());
+    }
+    wait::until(cluster, name, goal, options.patience).await
+}

@@ -1,0 +1,111 @@
+//! What each command writes.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{resume, rollback, rotate, suspend};
+use crate::{
+    cli::{Change, Common, Patience, Rollback},
+    fake::{Calls, cluster, list},
+    output::Format,
+};
+
+const PATH: &str = "/apis/greencommerce.dev/v1alpha1/namespaces/shop/stores";
+
+fn store(version: &str, suspend: bool) -> Value {
+    let record = |to: &str| {
+        let image = format!("greencommerce/services:{to}");
+        json!({"to": to, "image": image, "attempt": "a", "result": "Succeeded", "started": "2026-01-01T00:00:00Z"})
+    };
+    json!({
+        "apiVersion": "greencommerce.dev/v1alpha1", "kind": "Store",
+        "metadata": {"name": "green", "namespace": "shop", "uid": "1", "generation": 2},
+        "spec": {"version": version, "suspend": suspend},
+        "status": {
+            "observedGeneration": 2, "history": [record("1.1.0"), record("1.0.0")],
+            "conditions": [{
+                "type": "Ready", "status": "True", "reason": "AllReady", "message": "", "observedGeneration": 2,
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            }],
+        },
+    })
+}
+
+fn common(wait: bool) -> Common {
+    let patience = Patience { timeout: Duration::from_secs(30), fail_fast: false };
+    Common { wait, patience, output: Format::Table }
+}
+
+fn change(wait: bool) -> Change {
+    Change { store: None, common: common(wait) }
+}
+
+fn shop(store: &Value) -> (crate::cluster::Cluster, Calls) {
+    cluster(vec![
+        ("GET /apis/greencommerce.dev/v1alpha1/namespaces/shop/stores?", list("Store", std::slice::from_ref(store))),
+        ("PATCH /apis/greencommerce.dev/v1alpha1/namespaces/shop/stores/green?", store.clone()),
+    ])
+}
+
+/// The one patch of the store.
+fn patched(calls: &Calls) -> Value {
+    let mut writes = calls.writes();
+    assert_eq!(writes.len(), 1, "{writes:?}");
+    let (line, body) = writes.remove(0);
+    assert_eq!(line, format!("PATCH {PATH}/green?&fieldManager=kubectl-greencommerce"));
+    body
+}
+
+#[tokio::test]
+async fn suspending_sets_one_field_and_waking_takes_it_back() {
+    let (cluster, calls) = shop(&store("1.1.0", false));
+    suspend(&cluster, &change(false)).await.unwrap();
+    assert_eq!(patched(&calls), json!({"spec": {"suspend": true}}));
+    let (cluster, calls) = shop(&store("1.1.0", true));
+    resume(&cluster, &change(false)).await.unwrap();
+    assert_eq!(patched(&calls), json!({"spec": {"suspend": false}}));
+}
+
+#[tokio::test]
+async fn a_store_that_is_as_wanted_is_not_written() {
+    let (cluster, calls) = shop(&store("1.1.0", true));
+    suspend(&cluster, &change(false)).await.unwrap();
+    let (awake, more) = shop(&store("1.1.0", false));
+    // It is ready already, so that waiting ends at once.
+    resume(&awake, &change(true)).await.unwrap();
+    assert!(calls.writes().is_empty() && more.writes().is_empty());
+}
+
+#[tokio::test]
+async fn rolling_back_without_a_terminal_needs_a_yes() {
+    let (cluster, calls) = shop(&store("1.1.0", false));
+    let options = |yes| Rollback { store: Some("green".to_owned()), to: None, yes, common: common(false) };
+    // Where a terminal is there, nobody can be asked in a test.
+    if !std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+        let error = rollback(&cluster, &options(false)).await.unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(calls.writes().is_empty());
+    }
+    rollback(&cluster, &options(true)).await.unwrap();
+    assert_eq!(patched(&calls), json!({"spec": {"version": "1.0.0"}}));
+}
+
+#[tokio::test]
+async fn rotating_is_a_wish_with_a_time() {
+    let (cluster, calls) = shop(&store("1.1.0", false));
+    rotate(&cluster, &change(false)).await.unwrap();
+    let body = patched(&calls);
+    let wish = body["metadata"]["annotations"]["greencommerce.dev/rotate"].as_str().unwrap();
+    assert!(wish.parse::<jiff::Timestamp>().is_ok(), "{wish}");
+}
+
+#[tokio::test]
+async fn a_refusal_says_what_was_refused() {
+    let (cluster, _) = cluster(vec![(
+        "GET /apis/greencommerce.dev/v1alpha1/namespaces/shop/stores?",
+        list("Store", &[store("1.1.0", false)]),
+    )]);
+    let error = suspend(&cluster, &change(false)).await.unwrap_err();
+    assert_eq!(error.to_string(), "cannot change Store shop/green: you may not (no): ask for a role with that right");
+}
