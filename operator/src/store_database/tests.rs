@@ -9,12 +9,13 @@ use k8s_openapi::{
         networking::v1::NetworkPolicy,
     },
 };
+use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 
 use super::{
     build,
     credential::Credential,
-    dereference::{AdminReads, ManagedReads, Reads, ServerReads},
+    dereference::{AdminReads, ManagedReads, Reads, ServerReads, dereference},
     error::ValidateError,
     rotate::{self, Progress},
     sql::{Conflict, Identifier, Outcome, Password, Seat, Spare, Tenancy},
@@ -25,6 +26,7 @@ use crate::{
     framework::{
         Finding,
         scenario::{Call, Scenario},
+        secret_hash,
     },
     storage,
 };
@@ -322,4 +324,63 @@ async fn no_step_of_a_rotation_is_taken_on_a_secret_that_was_read_before_it_was_
     let progress = rotate::advance(&context, &validated, &outcome).await.unwrap();
     assert_eq!(progress.waits.len(), 2, "{progress:?}");
     scenario.finish();
+}
+
+fn object<K: serde::de::DeserializeOwned>(name: &str, rest: &Value) -> Event<K> {
+    let mut object = rest.clone();
+    object["metadata"]["name"] = json!(name);
+    object["metadata"]["namespace"] = json!("shop");
+    Event::Apply(serde_json::from_value(object).unwrap())
+}
+
+/// Pods that keep the login before open, where these pods run.
+async fn behind(pods: &[Value]) -> usize {
+    let (scenario, context, mut writers) = Scenario::of(vec![]);
+    let admin = json!({"data": {"username": "ZGJh", "password": "ZGJh"}});
+    writers.secrets.apply_watcher_event(&object("postgres-admin", &admin));
+    writers.secrets.apply_watcher_event(&object("emporium-orders-database", &json!({"data": {"password": "bmV3"}})));
+    for (name, secret) in [("orders", "emporium-orders-database"), ("loyalty", "another")] {
+        let spec = json!({"store": "emporium", "image": "shop:1", "database": {"secretRef": {"name": secret}}});
+        let service = json!({"apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreService", "spec": spec});
+        writers.store_services.apply_watcher_event(&object(name, &service));
+    }
+    for (index, pod) in pods.iter().enumerate() {
+        writers.pods.apply_watcher_event(&object(&format!("pod-{index}"), pod));
+    }
+    let database = database(EXTERNAL);
+    let reads = dereference(&context, &database).await.unwrap();
+    scenario.finish();
+    assert_eq!(reads.users, ["orders"]);
+    reads.credentials.into_values().map(|held| held.pods_behind).sum()
+}
+
+#[tokio::test]
+async fn pods_made_with_another_content_of_the_secret_keep_the_login_before_open() {
+    let now: Secret = serde_json::from_value(json!({"data": {"password": "bmV3"}})).unwrap();
+    let pod = |service: &str, secrets: &str, phase: &str| {
+        json!({
+            "metadata": {
+                "labels": {"greencommerce.dev/service": service, "greencommerce.dev/store": "emporium"},
+                "annotations": {"greencommerce.dev/secrets": secrets},
+            },
+            "status": {"phase": phase},
+        })
+    };
+    assert_eq!(behind(&[]).await, 0);
+    assert_eq!(behind(&[pod("orders", &secret_hash(&now), "Running")]).await, 0);
+    assert_eq!(behind(&[pod("orders", "old", "Running"), pod("orders", "old", "Pending")]).await, 2);
+    assert_eq!(behind(&[pod("orders", "old", "Succeeded"), pod("loyalty", "old", "Running")]).await, 0);
+}
+
+#[tokio::test]
+async fn a_migration_that_runs_keeps_the_login_before_open() {
+    let migration = |name: &str, phase: &str| {
+        let labels = json!({
+            "greencommerce.dev/store": "emporium", "app.kubernetes.io/component": "migration",
+            "app.kubernetes.io/name": name,
+        });
+        json!({"metadata": {"labels": labels}, "status": {"phase": phase}})
+    };
+    assert_eq!(behind(&[migration("orders", "Running")]).await, 1);
+    assert_eq!(behind(&[migration("orders", "Failed"), migration("catalog", "Running")]).await, 0);
 }
