@@ -49,7 +49,7 @@ fn start(cli: Cli) -> Result<(), Error> {
 async fn run(cli: Cli) -> Result<(), Error> {
     let cluster = Cluster::connect(&cli.global).await?;
     match cli.command {
-        Command::Status(options) => status::run(&cluster, &options).await,
+        Command::Status(options) => Box::pin(status::run(&cluster, &options)).await,
         Command::Wait(options) => wait::run(&cluster, &options).await,
         Command::Suspend(options) => change::suspend(&cluster, &options).await,
         Command::Resume(options) => change::resume(&cluster, &options).await,
