@@ -421,6 +421,7 @@ pub struct StoreStatus {
     pub endpoints: Option<Endpoints>,
     /// The upgrades so far, the newest first; at most 10.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub history: Vec<UpgradeRecord>,
 }
 

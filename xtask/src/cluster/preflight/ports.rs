@@ -55,7 +55,9 @@ fn holders(sockets: &HashSet<u64>) -> HashMap<u64, i32> {
             let inode =
                 target.to_string_lossy().strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']')?.parse().ok());
             if let Some(inode) = inode.filter(|inode| sockets.contains(inode)) {
-                holders.insert(inode, process);
+                // A child that was forked a moment ago still holds what its parent opened: the parent came first.
+                let holder = holders.entry(inode).or_insert(process);
+                *holder = process.min(*holder);
             }
         }
     }
