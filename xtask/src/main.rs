@@ -39,6 +39,8 @@ enum Task {
     Dev(dev::Options),
     /// Generate what is committed beside the code: SQL query data, custom resource definitions, the OpenAPI document.
     Gen(generate::Options),
+    /// Build what the operator's tests run against: etcd and the Kubernetes API server.
+    Tools,
     /// Run every check and every test, or a part of them.
     Test(test::Options),
     /// Measure, and write the figures into docs/benchmarks.md.
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Task::Images(options) => images::run(&options),
         Task::Dev(options) => dev::run(&options),
         Task::Gen(options) => generate::run(&options),
+        Task::Tools => tools::run(),
         Task::Test(options) => test::run(&options),
         Task::Bench(options) => bench::run(&options),
     };
