@@ -40,6 +40,8 @@ enum Task {
     /// Generate what is committed beside the code: SQL query data, custom resource definitions, their reference, the
     /// OpenAPI document.
     Gen(generate::Options),
+    /// Build what the operator's tests run against: etcd and the Kubernetes API server.
+    Tools,
     /// Run every check and every test, or a part of them.
     Test(test::Options),
     /// Measure, and write the figures into docs/benchmarks.md.
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Task::Images(options) => images::run(&options),
         Task::Dev(options) => dev::run(&options),
         Task::Gen(options) => generate::run(&options),
+        Task::Tools => tools::run(),
         Task::Test(options) => test::run(&options),
         Task::Bench(options) => bench::run(&options),
     };

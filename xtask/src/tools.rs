@@ -8,9 +8,13 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use devenv::paths::cache_dir;
+use devenv::paths::{cache_dir, tools_dir};
 
-use crate::{digest::Key, ui::Step, workspace};
+use crate::{
+    digest::Key,
+    ui::{Step, Ui},
+    workspace,
+};
 
 /// One build: the packages of one module, with one set of flags.
 pub(crate) struct Tool {
@@ -116,6 +120,18 @@ pub(crate) fn link(dir: &Path, name: &str, program: &Path) -> Result<()> {
         fs::remove_file(&link).with_context(|| format!("cannot remove {}", link.display()))?;
     }
     symlink(program, &link).with_context(|| format!("cannot create {}", link.display()))
+}
+
+/// `cargo xtask tools`.
+pub(crate) fn run() -> Result<()> {
+    let ui = Ui::new(&workspace::root().join("target/dev/steps"))?;
+    ui.step("Tools of the operator's tests", link_control_plane)
+}
+
+/// Makes sure that etcd and the API server are where the operator's tests look for them.
+pub(crate) fn link_control_plane(step: &Step) -> Result<()> {
+    let tools = ensure(step, &[&KUBERNETES, &ETCD])?;
+    tools.link_into(&tools_dir())
 }
 
 /// Builds what the cache lacks. Two calls at a time, in one or two processes, build each tool once.

@@ -24,6 +24,12 @@ pub fn dev_dir() -> PathBuf {
     workspace_root().join("target/dev")
 }
 
+/// Where `cargo xtask tools` links the programs that tests run.
+#[must_use]
+pub fn tools_dir() -> PathBuf {
+    dev_dir().join("tools")
+}
+
 fn cache_dir_from(xdg: Option<PathBuf>, home: Option<PathBuf>) -> PathBuf {
     xdg.filter(|dir| dir.is_absolute())
         .or_else(|| home.filter(|dir| dir.is_absolute()).map(|dir| dir.join(".cache")))

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     hash::{BuildHasher, Hash, RandomState},
     sync::Mutex,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 const FIRST: Duration = Duration::from_millis(500);
@@ -12,8 +12,14 @@ const LONGEST: Duration = Duration::from_mins(1);
 
 /// Counts failures in a row, by object.
 pub(crate) struct Backoff<K> {
-    failures: Mutex<HashMap<K, u32>>,
+    failures: Mutex<HashMap<K, Failures>>,
     noise: RandomState,
+}
+
+struct Failures {
+    count: u32,
+    /// When the next try is due.
+    until: Instant,
 }
 
 impl<K: Eq + Hash> Backoff<K> {
@@ -23,11 +29,21 @@ impl<K: Eq + Hash> Backoff<K> {
 
     /// Notes a failure, and says how long to wait before the next try.
     pub(crate) fn failed(&self, key: K) -> Duration {
+        self.failed_at(key, Instant::now())
+    }
+
+    /// A failure before the next try was due does not lengthen the wait: a change woke the object, often our own report
+    /// of the failure before, and that says nothing about how long the cause will last.
+    fn failed_at(&self, key: K, now: Instant) -> Duration {
         let mut failures = self.failures.lock().expect("no code panics while holding this lock");
         let spread = self.noise.hash_one(&key);
-        let count = failures.entry(key).or_insert(0);
-        *count = count.saturating_add(1);
-        delay(*count, spread.wrapping_add(u64::from(*count).wrapping_mul(0x9E37_79B9_7F4A_7C15)))
+        let known = failures.entry(key).or_insert(Failures { count: 0, until: now });
+        if now >= known.until {
+            known.count = known.count.saturating_add(1);
+            let noise = spread.wrapping_add(u64::from(known.count).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            known.until = now + delay(known.count, noise);
+        }
+        known.until - now
     }
 
     /// Notes a success, or that the object is gone.
@@ -51,23 +67,37 @@ mod tests {
     #[test]
     fn waits_grow_until_the_longest_and_start_over_after_a_success() {
         let backoff = Backoff::new();
-        let first = backoff.failed("shop");
+        let mut now = Instant::now();
+        let first = backoff.failed_at("shop", now);
         assert!(first <= FIRST && first >= FIRST * 3 / 4, "{first:?}");
         for _ in 0..40 {
-            backoff.failed("shop");
+            now += LONGEST;
+            backoff.failed_at("shop", now);
         }
-        let late = backoff.failed("shop");
+        let late = backoff.failed_at("shop", now + LONGEST);
         assert!(late <= LONGEST && late >= LONGEST * 3 / 4, "{late:?}");
         backoff.succeeded(&"shop");
-        assert!(backoff.failed("shop") <= FIRST);
+        assert!(backoff.failed_at("shop", now) <= FIRST);
+    }
+
+    #[test]
+    fn a_failure_before_the_next_try_is_due_neither_lengthens_nor_postpones_it() {
+        let backoff = Backoff::new();
+        let now = Instant::now();
+        let first = backoff.failed_at("shop", now);
+        for early in [0, 10, 100].map(Duration::from_millis) {
+            assert_eq!(backoff.failed_at("shop", now + early) + early, first);
+        }
+        assert!(backoff.failed_at("shop", now + first) <= FIRST * 2);
     }
 
     #[test]
     fn objects_do_not_share_their_count() {
         let backoff = Backoff::new();
-        for _ in 0..10 {
-            backoff.failed("broken");
+        let now = Instant::now();
+        for minute in 0..10 {
+            backoff.failed_at("broken", now + LONGEST * minute);
         }
-        assert!(backoff.failed("other") <= FIRST);
+        assert!(backoff.failed_at("other", now) <= FIRST);
     }
 }

@@ -18,8 +18,11 @@ const HANDOVER: &str = "greencommerce-operator-handover";
 pub(super) async fn apply(context: &Context, seen: &Seen, children: Children) -> Result<bool, ApplyError> {
     let mut wrote = apply_child(context, children.service_account).await?;
     apply_child(context, children.policy).await?;
-    if children.autoscaler.is_some() && seen.autoscaler.is_none() {
-        hand_over_replicas(context, seen).await?;
+    match (&children.autoscaler, &seen.autoscaler) {
+        (Some(_), None) => hand_over_replicas(context, seen).await?,
+        // Before the number of pods is the operator's again: two would contend for it.
+        (None, Some(left)) => wrote |= delete(context, &**left).await?,
+        (Some(_), Some(_)) | (None, None) => {}
     }
     wrote |= apply_child(context, children.deployment).await?;
     wrote |= match (children.service, &seen.service) {
@@ -27,11 +30,9 @@ pub(super) async fn apply(context: &Context, seen: &Seen, children: Children) ->
         (None, Some(left)) => delete(context, &**left).await?,
         (None, None) => false,
     };
-    wrote |= match (children.autoscaler, &seen.autoscaler) {
-        (Some(desired), _) => apply_child(context, desired).await?,
-        (None, Some(left)) => delete(context, &**left).await?,
-        (None, None) => false,
-    };
+    if let Some(desired) = children.autoscaler {
+        wrote |= apply_child(context, desired).await?;
+    }
     wrote |= match (children.disruption_budget, &seen.disruption_budget) {
         (Some(desired), _) => apply_child(context, desired).await?,
         (None, Some(left)) => delete(context, &**left).await?,

@@ -123,11 +123,15 @@ fn sql_in_store_only(workspace: &Workspace) -> Vec<String> {
 }
 
 fn test_code_stays_out(workspace: &Workspace) -> Vec<String> {
-    let production =
-        workspace.packages.iter().filter(|package| !["testkit", "xtask", "e2e"].contains(&package.name.as_str()));
+    let production = workspace
+        .packages
+        .iter()
+        .filter(|package| !["testkit", "kubekit", "xtask", "e2e"].contains(&package.name.as_str()));
     let edges = production.flat_map(|package| package.dependencies.iter().map(move |dependency| (package, dependency)));
     edges
-        .filter(|(_, dependency)| !dependency.is_dev() && ["devenv", "testkit"].contains(&dependency.name.as_str()))
+        .filter(|(_, dependency)| {
+            !dependency.is_dev() && ["devenv", "testkit", "kubekit"].contains(&dependency.name.as_str())
+        })
         .map(|(package, dependency)| format!("{} depends on {}", package.name, dependency.name))
         .collect()
 }

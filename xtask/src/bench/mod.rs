@@ -4,6 +4,7 @@ mod first_order;
 mod images;
 mod machine;
 mod memory;
+mod operator;
 mod page;
 
 use std::path::Path;
@@ -30,12 +31,16 @@ enum Figure {
     /// Memory of the pods at rest, sizes of the images, time from `kubectl apply` to Ready and to the first order. Needs
     /// the cluster of `cargo xtask up`.
     Footprint,
+    /// The operator on a control plane without nodes: from a change to its children, at rest, with few and with many
+    /// objects. Needs no cluster.
+    Operator(operator::Options),
 }
 
 /// Measures, and writes docs/benchmarks.md.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    match options.figure {
+    match &options.figure {
         Figure::Footprint => footprint(),
+        Figure::Operator(options) => operator::run(options),
     }
 }
 
@@ -50,7 +55,7 @@ fn footprint() -> Result<()> {
     let timing = ui.step("First order", |step| first_order::measure(step, &kubectl))?;
     let figures = page::Figures { machine, images, memory, timing };
     let text = page::render(&figures);
-    page::write(&workspace::root().join("docs/benchmarks.md"), &text)?;
+    page::write(&workspace::root().join("docs/benchmarks.md"), page::FOOTPRINT, &text)?;
     ui::line(&text);
     ui::line(&ui.timings());
     Ok(())

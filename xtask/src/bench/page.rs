@@ -10,10 +10,24 @@ use super::{
     memory::{Memory, OPERATOR},
 };
 
-const BEGIN: &str = "<!-- footprint: written by `cargo xtask bench footprint` -->";
-const END: &str = "<!-- /footprint -->";
+const PAGE: &str =
+    "# Benchmarks\n\nFigures of one machine, measured by the commands named here; run them to get your own.\n";
 const SERVICES: [&str; 6] = ["gateway", "auth", "catalog", "inventory", "cart", "orders"];
 const MIB: u64 = 1024 * 1024;
+
+/// A part of the page.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Section {
+    /// What is measured: `cargo xtask bench <name>`.
+    pub(super) name: &'static str,
+    /// Its heading.
+    pub(super) title: &'static str,
+}
+
+/// Pods, images and the first order.
+pub(super) const FOOTPRINT: Section = Section { name: "footprint", title: "Footprint" };
+/// The operator alone.
+pub(super) const OPERATOR_ALONE: Section = Section { name: "operator", title: "Operator" };
 
 /// What was measured.
 pub(super) struct Figures {
@@ -61,26 +75,28 @@ pub(super) fn render(figures: &Figures) -> String {
     text
 }
 
-/// Writes the page, or only what is between the markers where there is one.
-pub(super) fn write(path: &Path, figures: &str) -> Result<()> {
-    let old = fs::read_to_string(path).unwrap_or_else(|_| new_page());
+/// Writes the page, or only what is between the section's markers where there is one.
+pub(super) fn write(path: &Path, section: Section, figures: &str) -> Result<()> {
+    let old = fs::read_to_string(path).unwrap_or_else(|_| PAGE.to_owned());
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     }
-    fs::write(path, replace(&old, figures)?).with_context(|| format!("cannot write {}", path.display()))
+    fs::write(path, section.replace(&old, figures)?).with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn replace(page: &str, figures: &str) -> Result<String> {
-    let (before, rest) = page.split_once(BEGIN).context("docs/benchmarks.md has no marker for the footprint")?;
-    let (_, after) = rest.split_once(END).context("docs/benchmarks.md has no marker for the footprint's end")?;
-    Ok(format!("{before}{BEGIN}\n\n{figures}\n{END}{after}"))
-}
-
-fn new_page() -> String {
-    format!(
-        "# Benchmarks\n\nFigures of one machine, measured by the commands named here; run them to get your own.\n\n\
-         ## Footprint\n\n{BEGIN}\n{END}\n"
-    )
+impl Section {
+    /// The page with this section's figures; a section that is not there is added at the end.
+    fn replace(self, page: &str, figures: &str) -> Result<String> {
+        let Self { name, title } = self;
+        let begin = format!("<!-- {name}: written by `cargo xtask bench {name}` -->");
+        let end = format!("<!-- /{name} -->");
+        let Some((before, rest)) = page.split_once(&begin) else {
+            return Ok(format!("{page}\n## {title}\n\n{begin}\n\n{figures}\n{end}\n"));
+        };
+        let missing = || format!("docs/benchmarks.md has no marker for the end of {name}");
+        let (_, after) = rest.split_once(&end).with_context(missing)?;
+        Ok(format!("{before}{begin}\n\n{figures}\n{end}{after}"))
+    }
 }
 
 fn row(table: &mut String, name: &str, value: &str) {
@@ -136,10 +152,19 @@ mod tests {
 
     #[test]
     fn what_people_wrote_around_the_markers_stays() {
-        let page = format!("# Title\n\nwords\n\n{BEGIN}\nold\n{END}\n\nmore words\n");
-        let once = replace(&page, "new\n").unwrap();
-        assert_eq!(once, format!("# Title\n\nwords\n\n{BEGIN}\n\nnew\n\n{END}\n\nmore words\n"));
-        assert_eq!(replace(&once, "new\n").unwrap(), once);
-        assert!(replace("no markers", "new").is_err());
+        let begin = "<!-- footprint: written by `cargo xtask bench footprint` -->";
+        let end = "<!-- /footprint -->";
+        let page = format!("# Title\n\nwords\n\n{begin}\nold\n{end}\n\nmore words\n");
+        let once = FOOTPRINT.replace(&page, "new\n").unwrap();
+        assert_eq!(once, format!("# Title\n\nwords\n\n{begin}\n\nnew\n\n{end}\n\nmore words\n"));
+        assert_eq!(FOOTPRINT.replace(&once, "new\n").unwrap(), once);
+        assert!(FOOTPRINT.replace(begin, "new").is_err());
+    }
+
+    #[test]
+    fn a_section_that_is_not_there_yet_comes_last() {
+        let once = OPERATOR_ALONE.replace("# Title\n", "new\n").unwrap();
+        assert!(once.starts_with("# Title\n\n## Operator\n\n<!-- operator: written by"));
+        assert_eq!(OPERATOR_ALONE.replace(&once, "new\n").unwrap(), once);
     }
 }

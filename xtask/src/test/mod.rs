@@ -11,6 +11,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::{
+    tools,
     ui::{self, Step, Ui},
     workspace,
 };
@@ -36,7 +37,7 @@ enum Part {
     Checks,
     /// Tests of single packages that need nothing outside of their process, and documentation examples
     Unit,
-    /// Tests of services on the real PostgreSQL, Kafka and Redis
+    /// Tests of services on the real PostgreSQL, Kafka and Redis, and of the operator on a real Kubernetes API server
     Services,
     /// The chart and its alerts, then tests on a real cluster
     Cluster,
@@ -57,6 +58,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         run.tests("Unit tests", suites::unit);
     }
     if options.wants(Part::Services) {
+        run.check("Tools", tools::link_control_plane);
         run.tests("Service tests", suites::services);
     }
     if options.wants(Part::Checks) || options.wants(Part::Cluster) {

@@ -1,0 +1,203 @@
+//! etcd and a Kubernetes API server on free loopback ports, in a folder of their own.
+
+pub(crate) mod flags;
+mod folder;
+mod pki;
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use axum::http::{HeaderValue, Uri, header::AUTHORIZATION};
+use kube::{Client, Config};
+
+use self::folder::Folder;
+use crate::{
+    audit::Audit,
+    leash::{self, Leashed},
+    wait::wait_until,
+};
+
+/// On a machine that compiles at the same time the API server takes a while.
+const READY_DEADLINE: Duration = Duration::from_mins(2);
+/// Another process may take a port between its being found free and its use.
+const TRIES: usize = 3;
+
+/// Who asks the API server: each has a token, and its name stands in the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub(crate) user: String,
+    pub(crate) token: String,
+}
+
+impl Identity {
+    pub(crate) fn of(user: &str) -> Self {
+        Self { user: user.to_owned(), token: format!("token-of-{user}") }
+    }
+
+    /// Its name in the audit log.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    pub(crate) fn header(&self) -> HeaderValue {
+        HeaderValue::from_str(&format!("Bearer {}", self.token)).expect("a token is plain text")
+    }
+}
+
+/// A running control plane. It ends with the value, or with this process.
+#[derive(Debug)]
+pub struct ControlPlane {
+    url: String,
+    /// The certificate authority, in DER.
+    authority: Vec<u8>,
+    // Ended in this order; the folder goes last.
+    api_server: Leashed,
+    etcd: Leashed,
+    folder: Folder,
+}
+
+impl ControlPlane {
+    /// Starts etcd and the API server. Returns once the API server is ready.
+    ///
+    /// # Panics
+    ///
+    /// When the programs have not been built, or do not start; the message says what to do.
+    pub async fn start() -> Self {
+        let tools = Tools::find();
+        for _ in 1..TRIES {
+            if let Ok(running) = Self::try_start(&tools).await {
+                return running;
+            }
+        }
+        Self::try_start(&tools).await.unwrap_or_else(|why| give_up(&why))
+    }
+
+    async fn try_start(tools: &Tools) -> Result<Self, String> {
+        let folder = Folder::new();
+        let ports = flags::Ports::free();
+        let cannot_write = |error| format!("cannot write the configuration: {error}");
+        flags::write_config(folder.path()).map_err(cannot_write)?;
+        let authority = pki::write(folder.path()).map_err(cannot_write)?;
+        let run = |program: &Path, arguments: Vec<String>, log: &str| {
+            let mut command = leash::command(program);
+            command.args(arguments).current_dir(folder.path());
+            leash::spawn(command, &folder.path().join(log)).map_err(|error| format!("cannot run setpriv: {error}"))
+        };
+        let etcd = run(&tools.etcd, flags::etcd(folder.path(), &ports), "etcd.log")?;
+        let api_server = run(&tools.api_server, flags::api_server(folder.path(), &ports), "kube-apiserver.log")?;
+        let running = Self { url: ports.url(), authority, folder, api_server, etcd };
+        running.ready().await.map(|()| running)
+    }
+
+    async fn ready(&self) -> Result<(), String> {
+        let client = self.client(&Identity::of(flags::ADMIN));
+        let what = "the API server to become ready";
+        wait_until(READY_DEADLINE, what, || async {
+            for process in [&self.etcd, &self.api_server] {
+                if process.ended().is_some() {
+                    return Some(Err(format!("a part of the control plane ended:\n{}", process.last_words())));
+                }
+            }
+            let request = axum::http::Request::get("/readyz").body(Vec::new()).expect("the request is well formed");
+            client.request_text(request).await.is_ok().then_some(Ok(()))
+        })
+        .await
+    }
+
+    /// Where the API server listens.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Who may do everything.
+    #[must_use]
+    pub fn admin() -> Identity {
+        Identity::of(flags::ADMIN)
+    }
+
+    /// Who plays the controllers.
+    pub(crate) fn puppet() -> Identity {
+        Identity::of(flags::PUPPET)
+    }
+
+    /// How to reach the API server. Without an identity the caller's own headers say who asks.
+    ///
+    /// # Panics
+    ///
+    /// When the address is malformed, which cannot be.
+    #[must_use]
+    pub fn config(&self, identity: Option<&Identity>) -> Config {
+        let url: Uri = self.url.parse().expect("the address is well formed");
+        let mut config = Config::new(url);
+        config.root_cert = Some(vec![self.authority.clone()]);
+        // Every answer is seen, also one that asks for patience.
+        config.default_retry = false;
+        config.headers.extend(identity.map(|identity| (AUTHORIZATION, identity.header())));
+        config
+    }
+
+    /// A client for one runtime: its connections live there.
+    ///
+    /// # Panics
+    ///
+    /// When TLS cannot be set up, which cannot be.
+    #[must_use]
+    pub fn client(&self, identity: &Identity) -> Client {
+        let mut config = self.config(Some(identity));
+        // The API server asks for patience while it takes up a changed definition.
+        config.default_retry = true;
+        Client::try_from(config).expect("a client can be made")
+    }
+
+    /// A kubeconfig for somebody who reaches the API server at `url`.
+    #[must_use]
+    pub fn kubeconfig(&self, url: &str, identity: &Identity) -> String {
+        let authority = self.folder.path().join(pki::AUTHORITY);
+        serde_json::json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "test", "cluster": {"server": url, "certificate-authority": authority}}],
+            "users": [{"name": "test", "user": {"token": identity.token}}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+            "current-context": "test",
+        })
+        .to_string()
+    }
+
+    /// What was written, and by whom.
+    #[must_use]
+    pub fn audit(&self) -> Audit {
+        Audit::new(&self.folder.path().join(flags::AUDIT_LOG))
+    }
+
+    /// A folder that goes with the control plane.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// The programs, as `cargo xtask tools` links them.
+struct Tools {
+    etcd: PathBuf,
+    api_server: PathBuf,
+}
+
+impl Tools {
+    fn find() -> Self {
+        let dir = devenv::paths::tools_dir();
+        let tools = Self { etcd: dir.join("etcd"), api_server: dir.join("kube-apiserver") };
+        let built = tools.etcd.is_file() && tools.api_server.is_file();
+        assert!(built, "etcd and kube-apiserver are not in {}: run `cargo xtask tools`", dir.display());
+        tools
+    }
+}
+
+#[expect(clippy::panic, reason = "a test without its control plane has failed; the whole story says why")]
+fn give_up(why: &str) -> ! {
+    panic!("the control plane does not start: {why}")
+}

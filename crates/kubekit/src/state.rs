@@ -1,0 +1,185 @@
+//! What a namespace holds, without what differs from run to run: two runs that ended alike have equal states.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+/// Fields of an object's metadata that the API server fills in.
+const CHANCE: [&str; 6] =
+    ["uid", "resourceVersion", "creationTimestamp", "managedFields", "deletionGracePeriodSeconds", "selfLink"];
+
+/// The objects of a namespace by `kind/name`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct State(BTreeMap<String, Value>);
+
+impl State {
+    /// The state made of these objects of `namespace`.
+    pub(crate) fn of(namespace: &str, objects: impl IntoIterator<Item = Value>) -> Self {
+        let objects = objects.into_iter().map(|object| {
+            let name = anywhere(namespace, text(&object["metadata"]["name"]));
+            (format!("{}/{name}", text(&object["kind"])), normal(namespace, object))
+        });
+        Self(objects.collect())
+    }
+
+    /// The names of the objects, as `kind/name`.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// Whether there is nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// An object by `kind/name`.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.0.get(key)
+    }
+
+    /// The same, however often an object was changed on the way.
+    #[must_use]
+    pub fn without_generations(&self) -> Self {
+        let mut objects = self.0.clone();
+        for object in objects.values_mut() {
+            for (part, field) in [("metadata", "generation"), ("status", "observedGeneration")] {
+                if let Some(part) = object.get_mut(part).and_then(Value::as_object_mut) {
+                    part.remove(field);
+                }
+            }
+        }
+        Self(objects)
+    }
+
+    /// What differs, a line each: `kind/name` with the path of the field, what was expected and what is there.
+    #[must_use]
+    pub fn differences(&self, expected: &Self) -> Vec<String> {
+        let mut found = Vec::new();
+        let keys: std::collections::BTreeSet<&String> = self.0.keys().chain(expected.0.keys()).collect();
+        for key in keys {
+            let of = |state: &Self| state.0.get(key).cloned().unwrap_or(Value::Null);
+            compare(key, &of(expected), &of(self), &mut found);
+        }
+        found
+    }
+}
+
+fn compare(path: &str, expected: &Value, found: &Value, lines: &mut Vec<String>) {
+    match (expected, found) {
+        (Value::Object(one), Value::Object(other)) => {
+            let keys: std::collections::BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+            for key in keys {
+                let of = |map: &Map<String, Value>| map.get(key).cloned().unwrap_or(Value::Null);
+                compare(&format!("{path}.{key}"), &of(one), &of(other), lines);
+            }
+        }
+        _ if expected == found => {}
+        _ => lines.push(format!("{path}: {expected} expected, {found} found")),
+    }
+}
+
+fn normal(namespace: &str, mut object: Value) -> Value {
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.retain(|key, _| !CHANCE.contains(&key.as_str()));
+    }
+    if object["kind"] == "Secret" {
+        for (_, value) in object["data"].as_object_mut().into_iter().flatten() {
+            *value = json!("secret");
+        }
+    }
+    // The API server chooses addresses.
+    if object["kind"] == "Service" {
+        let headless = object["spec"]["clusterIP"] == "None";
+        if let Some(spec) = object["spec"].as_object_mut().filter(|_| !headless) {
+            spec.remove("clusterIP");
+            spec.remove("clusterIPs");
+        }
+    }
+    scrub(namespace, "", &mut object);
+    object
+}
+
+/// Takes out names of the namespace, times, uids and hashes.
+fn scrub(namespace: &str, key: &str, value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map.iter_mut() {
+                scrub(namespace, key, value);
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(|value| scrub(namespace, key, value)),
+        Value::String(held) if key.ends_with("uid") || is_hash(key) || is_time(held) => key.clone_into(held),
+        Value::String(held) => *held = without_ids(&anywhere(namespace, held)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// The text as it would be in any namespace.
+pub(crate) fn anywhere(namespace: &str, text: &str) -> String {
+    text.replace(namespace, "NAMESPACE").replace(&namespace.replace('-', "_"), "NAMESPACE")
+}
+
+/// Annotations that hold the hash of something that holds a uid or a password.
+fn is_hash(key: &str) -> bool {
+    matches!(key, "greencommerce.dev/applied" | "greencommerce.dev/config" | "greencommerce.dev/secrets")
+}
+
+/// Words that are 16 bytes in URL-safe Base64, as the id of a Kafka cluster is, come from uids.
+fn without_ids(text: &str) -> String {
+    let is_id = |word: &str| {
+        let kinds = [|c: char| c.is_ascii_uppercase(), |c: char| c.is_ascii_lowercase()];
+        word.len() == 22
+            && word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+            && kinds.iter().all(|kind| word.chars().any(kind))
+    };
+    text.split(' ').map(|word| if is_id(word) { "ID" } else { word }).collect::<Vec<_>>().join(" ")
+}
+
+/// `2026-01-01T…`
+fn is_time(text: &str) -> bool {
+    let shape: String = text.chars().take(11).map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    shape == "0000-00-00T"
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(namespace: &str, address: &str, port: u32) -> Value {
+        json!({
+            "kind": "Service",
+            "metadata": {
+                "name": "x", "namespace": namespace, "uid": namespace, "generation": 1,
+                "ownerReferences": [{"name": "x", "uid": address}], "annotations": {"greencommerce.dev/applied": address},
+            },
+            "spec": {
+                "clusterIP": address, "ports": [{"port": port}], "host": format!("x.{namespace}.svc"),
+                "command": format!("format -t NUhd5zUDzs6kVOz0QHNUD{} now", &address[address.len() - 1..]),
+            },
+            "status": {"since": "2026-01-01T00:00:00Z"},
+        })
+    }
+
+    #[test]
+    fn two_runs_that_ended_alike_are_equal() {
+        let one = State::of("test-1-1", [service("test-1-1", "10.96.0.1", 80)]);
+        let other = State::of("test-1-2", [service("test-1-2", "10.96.0.2", 80)]);
+        assert_eq!(one.differences(&other), Vec::<String>::new());
+        assert_eq!(one, other);
+    }
+
+    #[test]
+    fn what_differs_is_told_with_its_path() {
+        let one = State::of("a", [service("a", "1", 80)]);
+        let other = State::of("a", [service("a", "1", 81)]);
+        let differences = other.differences(&one);
+        assert_eq!(differences, [r#"Service/x.spec.ports: [{"port":80}] expected, [{"port":81}] found"#]);
+        assert_eq!(State::default().differences(&one).len(), 1);
+    }
+}

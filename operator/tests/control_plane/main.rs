@@ -1,0 +1,15 @@
+//! The operator, as the process that ships, against a real Kubernetes API server without nodes: what it writes, how
+//! often, and that no crash, no fault in between and no hand in its objects changes where it ends.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+#![expect(clippy::print_stdout, reason = "how long it took, for whoever asks with --nocapture")]
+
+mod crash;
+mod database;
+mod drift;
+mod faults;
+mod malformed;
+mod rest;
+mod setup;
+mod shop;
+mod story;
