@@ -47,12 +47,17 @@ async fn every_right_of_the_operator_is_used_and_it_asks_for_no_other() -> Resul
     Ok(())
 }
 
-/// The rights of the operator's role, one by one. A wildcard would be a right that nobody uses.
+/// The rights of the operator's roles, one by one. A wildcard would be a right that nobody uses.
 async fn granted(cluster: &Cluster) -> Result<BTreeSet<Right>> {
-    let role =
-        cluster.api().get(&format!("/apis/rbac.authorization.k8s.io/v1/{}/{ROLE}", CLUSTER_ROLES.plural())).await?;
-    let rules = role["rules"].as_array().cloned().context("a role without rules")?;
-    Ok(rules.iter().flat_map(rights).collect())
+    let rbac = "/apis/rbac.authorization.k8s.io/v1";
+    let everywhere = format!("{rbac}/{}/{ROLE}", CLUSTER_ROLES.plural());
+    let beside_it = format!("{rbac}/namespaces/{}/roles/{ROLE}-leader", cluster.operator().name());
+    let mut granted = BTreeSet::new();
+    for role in [everywhere, beside_it] {
+        let role = cluster.api().get(&role).await?;
+        granted.extend(role["rules"].as_array().context("a role without rules")?.iter().flat_map(rights));
+    }
+    Ok(granted)
 }
 
 fn rights(rule: &Value) -> Vec<Right> {

@@ -82,18 +82,18 @@ fn is_broken_connection(status: &Status) -> bool {
     causes > 0
 }
 
-/// Makes a call that may be repeated, up to four times while the other side is away for a moment.
+/// Pauses between the attempts of a call: a service whose last pod is being replaced is away for a second or two.
+const PAUSES: [Duration; 4] =
+    [Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(500), Duration::from_millis(1000)];
+
+/// Makes a call that may be repeated, up to five times while the other side is away for a moment.
 pub async fn retrying<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, Status>
 where
     F: Future<Output = Result<tonic::Response<T>, Status>>,
 {
-    let mut pause = Duration::from_millis(20);
-    for _ in 0..3 {
+    for pause in PAUSES {
         match attempt().await {
-            Err(status) if may_retry(&status) => {
-                tokio::time::sleep(pause).await;
-                pause *= 5;
-            }
+            Err(status) if may_retry(&status) => tokio::time::sleep(pause).await,
             result => return result.map(tonic::Response::into_inner),
         }
     }

@@ -39,15 +39,17 @@ pub(super) fn derive(
     }
     let outcome = upgrade::outcome(seen, plan, rolled);
     status.history = upgrade::history(of, &plan.course, before, outcome, now);
-    (status, findings(of, plan, parts, rolled))
+    // Pods that are replaced for another reason, or fall ill, run the version all the same.
+    let upgraded = upgrade::has_succeeded(of, &status.history);
+    (status, findings(of, plan, parts, upgraded))
 }
 
-fn findings(of: &Validated, plan: &Plan, parts: Parts, rolled: bool) -> Vec<Finding> {
+fn findings(of: &Validated, plan: &Plan, parts: Parts, has_upgraded: bool) -> Vec<Finding> {
     let trouble = parts.first_trouble().cloned();
     let mut findings = headline(plan, trouble.as_ref());
     findings.push(degraded(plan, trouble.as_ref()));
     findings.push(Finding::no(ConditionType::Suspended, Reason::NotSuspended, "the store is not asked to sleep"));
-    findings.push(upgraded(of, plan, rolled));
+    findings.push(upgraded(of, plan, has_upgraded));
     findings.extend([
         finding(ConditionType::DatabaseReady, parts.database, "the databases are ready"),
         finding(ConditionType::EventsReady, parts.events, "the broker and its topics are ready"),
@@ -116,12 +118,12 @@ fn finding(condition: ConditionType, verdict: Verdict, ready: &str) -> Finding {
     }
 }
 
-fn upgraded(of: &Validated, plan: &Plan, rolled: bool) -> Finding {
+fn upgraded(of: &Validated, plan: &Plan, has_upgraded: bool) -> Finding {
     let condition = ConditionType::Upgraded;
     if let Some(message) = taken_back(plan) {
         return Finding::no(condition, Reason::UpgradeRolledBack, message);
     }
-    if rolled {
+    if has_upgraded {
         return Finding::yes(condition, Reason::UpToDate, format!("every service runs version {}", of.version));
     }
     if let Some((reason, message)) = plan.failure() {

@@ -162,6 +162,12 @@ pub(super) fn history(
     trim(history)
 }
 
+/// Whether the release asked for has come to run everywhere.
+pub(super) fn has_succeeded(of: &Validated, history: &[UpgradeRecord]) -> bool {
+    let asked = Release { version: of.version.clone(), image: of.image.reference.clone() };
+    history.first().is_some_and(|newest| is_of(newest, &asked) && newest.result == UpgradeResult::Succeeded)
+}
+
 fn conclude(record: &mut UpgradeRecord, outcome: Outcome, now: Timestamp) {
     let (result, cause) = match outcome {
         Outcome::Running => (UpgradeResult::Running, None),
