@@ -146,7 +146,6 @@ impl Write for Log {
 
 #[tokio::test]
 async fn every_line_of_a_reconciliation_names_it_by_an_id_of_its_own() {
-    // Each place that logs is registered once in a process, by whichever test comes first; not while this one listens.
     let one = async || {
         let (scenario, context, _) = Scenario::of(vec![reported(PATH, json!(topic("orders"))), told("shop")]);
         let (names, _told) = unbounded_channel();
@@ -154,11 +153,15 @@ async fn every_line_of_a_reconciliation_names_it_by_an_id_of_its_own() {
         worker.work(Arc::new(topic("orders"))).await.unwrap();
         scenario.finish();
     };
-    one().await;
     let log = Log::default();
     let writing = log.clone();
     let subscriber = tracing_subscriber::registry().with(lines(LogFormat::Json, move || writing.clone()));
     let guard = tracing::subscriber::set_default(subscriber);
+    // Another test may have been asking, at this very moment, who listens to a place that logs, and was told that nobody
+    // does. Once every place has been passed, all are asked again.
+    one().await;
+    tracing::callsite::rebuild_interest_cache();
+    log.0.lock().unwrap().clear();
     // The failure is reported, with an event, and is logged by parts that know nothing of the controller.
     one().await;
     one().await;
