@@ -117,6 +117,13 @@ async fn at_rest_the_operator_writes_nothing_for_a_minute() -> Result<()> {
     // Given a store that is ready, and an operator that has come to rest
     let store = cluster.store().await?;
     store.wait_ready(READY).await?;
+    let catalog = store.child("catalog");
+    wait_until(store.space(), "the catalogue to have as few pods as it may", Duration::from_mins(5), async || {
+        let wanted = store.space().get(DEPLOYMENTS, &catalog).await?["spec"]["replicas"].clone();
+        let least = store.space().get(AUTOSCALERS, &catalog).await?["spec"]["minReplicas"].clone();
+        Ok(Seen::when(wanted == least, format!("{wanted} instead of {least}")))
+    })
+    .await?;
     let log = cluster.audit_log();
     let mut quiet = (log.mark()?, Instant::now());
     wait_until(store.space(), "five seconds without a write", Duration::from_mins(2), async || {
