@@ -84,7 +84,7 @@ fn is_broken_connection(status: &Status) -> bool {
 
 /// Pauses between the attempts of a call: a service whose last pod is being replaced is away for a second or two.
 const PAUSES: [Duration; 4] =
-    [Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(500), Duration::from_millis(1000)];
+    [Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(1)];
 
 /// Makes a call that may be repeated, up to five times while the other side is away for a moment.
 pub async fn retrying<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, Status>
