@@ -394,6 +394,19 @@ mod tests {
     }
 
     #[test]
+    fn pods_that_are_replaced_later_do_not_make_the_version_another() {
+        let mut seen = complete("1.0.0");
+        let of = validate(&store("1.0.0"), &seen).unwrap();
+        let (before, _) = look(&seen, &Wrote::default());
+        let restarting = service(ServiceName::Cart, "1.0.0", ready("False", "RollingOut", 2));
+        seen.services.insert(ServiceName::Cart, restarting);
+        let plan = plan(&of, &seen, course(&of, Some(&before)));
+        let (_, findings) = derive(&of, &seen, &plan, Some(&before), &Wrote::default(), Timestamp::UNIX_EPOCH);
+        assert_eq!(finding_of(&findings, ConditionType::Upgraded).1, Reason::UpToDate);
+        assert!(!finding_of(&findings, ConditionType::Ready).0);
+    }
+
+    #[test]
     fn the_way_back_is_told_as_such() {
         let mut seen = complete("1.0.0");
         let starting = service(ServiceName::Cart, "1.0.0", ready("False", "RollingOut", 2));
