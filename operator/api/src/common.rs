@@ -141,6 +141,8 @@ fn default_cpu_target() -> i32 {
 
 /// An environment variable of a container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.valueFrom) || self.value == ''").message("set value or valueFrom, not both"))]
 pub struct EnvVar {
     /// Name of the variable.
     #[schemars(length(min = 1, max = 128))]
@@ -151,6 +153,44 @@ pub struct EnvVar {
     #[serde(default)]
     #[schemars(length(max = 4096))]
     pub value: String,
+    /// Where the value comes from, instead of `value`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value_from: Option<EnvVarSource>,
+}
+
+impl EnvVar {
+    /// A variable with a value.
+    #[must_use]
+    pub fn of(name: &str, value: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), value: value.into(), value_from: None }
+    }
+
+    /// A variable whose value is kept in a Secret.
+    #[must_use]
+    pub fn secret(name: &str, secret: &str, key: &str) -> Self {
+        let reference = SecretKeyReference { name: secret.to_owned(), key: key.to_owned() };
+        let value_from = Some(EnvVarSource { secret_key_ref: reference });
+        Self { name: name.to_owned(), value: String::new(), value_from }
+    }
+}
+
+/// Where the value of an environment variable comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EnvVarSource {
+    /// An entry of a Secret. When the Secret's content changes, the pods are replaced.
+    pub secret_key_ref: SecretKeyReference,
+}
+
+/// Names an entry of a Secret in the same namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SecretKeyReference {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Key of the entry.
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
 }
 
 /// How a service is reached from outside the cluster: exactly one of the fields is set.

@@ -17,8 +17,8 @@ mod store_service;
 mod store_topic;
 
 pub use common::{
-    Autoscaling, DeletionPolicy, EnvVar, Exposure, ImagePullPolicy, InternalExposure, LocalReference, NodePortExposure,
-    ResourceAmounts, Resources, Storage,
+    Autoscaling, DeletionPolicy, EnvVar, EnvVarSource, Exposure, ImagePullPolicy, InternalExposure, LocalReference,
+    NodePortExposure, ResourceAmounts, Resources, SecretKeyReference, Storage,
 };
 pub use conditions::{ConditionType, Reason};
 pub use crds::crds;
@@ -26,8 +26,8 @@ pub use labels::{ANNOTATION_APPLIED, ANNOTATION_CONFIG, ANNOTATION_SECRETS, FINA
 pub use quantity::Quantity;
 pub use status::Status;
 pub use store::{
-    Cache, Endpoints, Image, Kafka, LogLevel, ManagedCache, ManagedKafka, Observability, Payments, ServiceName,
-    ServiceSettings, ServiceStatus, Store, StoreSpec, StoreStatus, Upgrade,
+    Cache, Endpoints, ExternalCache, ExternalKafka, Image, Kafka, LogLevel, ManagedCache, ManagedKafka, Observability,
+    Payments, ServiceName, ServiceSettings, ServiceStatus, Store, StoreSpec, StoreStatus, Upgrade,
 };
 pub use store_database::{
     DatabaseStatus, DatabaseTarget, ExternalDatabase, ManagedDatabase, NamedDatabase, StoreDatabase, StoreDatabaseSpec,

@@ -129,18 +129,26 @@ fn default_repository() -> String {
     "greencommerce/services".to_owned()
 }
 
-/// The event broker of a store.
+/// The event broker of a store: exactly one of the fields is set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = Rule::new("has(self.managed)").message("set managed: the operator then runs a broker for the store"))]
+#[x_kube(
+    validation = Rule::new("[has(self.managed), has(self.external)].exists_one(set, set)")
+        .message("set exactly one of managed (the operator runs a broker) and external (brokers that exist)"),
+    validation = Rule::new("has(self.managed) == has(oldSelf.managed)")
+        .message("the mode cannot be changed between managed and external: events would stay behind; create another store"),
+)]
 pub struct Kafka {
     /// A broker that the operator runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub managed: Option<ManagedKafka>,
+    /// Brokers that exist.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external: Option<ExternalKafka>,
 }
 
 impl Default for Kafka {
     fn default() -> Self {
-        Self { managed: Some(ManagedKafka::default()) }
+        Self { managed: Some(ManagedKafka::default()), external: None }
     }
 }
 
@@ -170,18 +178,58 @@ fn default_kafka_image() -> String {
     "apache/kafka:4.1.1".to_owned()
 }
 
-/// The cache of a store.
+/// Kafka brokers that exist. The operator makes the store's topics on them. The services speak plain text to them,
+/// without TLS and without a login, so only a network that is trusted may lie between.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = Rule::new("has(self.managed)").message("set managed: the operator then runs a cache for the store"))]
+#[serde(rename_all = "camelCase")]
+pub struct ExternalKafka {
+    /// Brokers to connect to first: `host:port`, separated by commas.
+    #[schemars(length(min = 3, max = 1024))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9.-]+:[0-9]{1,5}(,[A-Za-z0-9.-]+:[0-9]{1,5})*$')")
+        .message("must be host:port, or several of them separated by commas"))]
+    pub bootstrap_servers: String,
+    /// Put before the names of the store's topics and consumer groups, for example `green.`. Two stores on the same
+    /// brokers need different ones. It cannot be changed.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[a-zA-Z0-9._-]*$')").message("must consist of letters, digits, '.', '_' and '-'"),
+        validation = Rule::new("self == oldSelf")
+            .message("topicPrefix cannot be changed: the events would stay in the topics of the old name; create another store")
+    )]
+    pub topic_prefix: String,
+    /// Number of brokers that hold a copy of each of the store's topics. It cannot be changed.
+    #[serde(default = "default_topic_replicas")]
+    #[schemars(range(min = 1, max = 10))]
+    #[x_kube(validation = Rule::new("self == oldSelf")
+        .message("topicReplicas cannot be changed: reassign the partitions with Kafka's own tools"))]
+    pub topic_replicas: i32,
+}
+
+fn default_topic_replicas() -> i32 {
+    1
+}
+
+/// The cache of a store: exactly one of the fields is set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(
+    validation = Rule::new("[has(self.managed), has(self.external)].exists_one(set, set)")
+        .message("set exactly one of managed (the operator runs a cache) and external (a server that exists)"),
+    validation = Rule::new("has(self.managed) == has(oldSelf.managed)")
+        .message("the mode cannot be changed between managed and external: the carts would stay behind; create another store"),
+)]
 pub struct Cache {
     /// A Redis server that the operator runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub managed: Option<ManagedCache>,
+    /// A server that exists and speaks the protocol of Redis.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external: Option<ExternalCache>,
 }
 
 impl Default for Cache {
     fn default() -> Self {
-        Self { managed: Some(ManagedCache::default()) }
+        Self { managed: Some(ManagedCache::default()), external: None }
     }
 }
 
@@ -213,6 +261,16 @@ fn default_cache_image() -> String {
 
 fn default_cache_storage() -> Storage {
     Storage::default()
+}
+
+/// A server that exists and speaks the protocol of Redis. Carts are data: it should evict nothing, and keep what it is
+/// told across a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExternalCache {
+    /// Secret whose key `url` is the address: `redis://user:password@host:port/number`. TLS (`rediss://`) is not spoken.
+    /// When its content changes, the pods that use it are replaced.
+    pub url_secret_ref: LocalReference,
 }
 
 /// A service of the platform.
@@ -277,7 +335,7 @@ pub struct ServiceSettings {
     #[x_kube(
         merge_strategy = ListMerge::Map(vec!["name".into()]),
         validation = Rule::new("!self.exists(variable, variable.name in ['HTTP_ADDR', 'GRPC_ADDR', 'OPS_ADDR', 'LOG_LEVEL', 'LOG_FORMAT', \
-            'SHUTDOWN_GRACE', 'DATABASE_URL', 'KAFKA_BOOTSTRAP_SERVERS', 'REDIS_URL', 'AUTH_HTTP_URL', 'CATALOG_GRPC_URL', 'INVENTORY_GRPC_URL', \
+            'SHUTDOWN_GRACE', 'DATABASE_URL', 'KAFKA_BOOTSTRAP_SERVERS', 'KAFKA_PREFIX', 'REDIS_URL', 'AUTH_HTTP_URL', 'CATALOG_GRPC_URL', 'INVENTORY_GRPC_URL', \
             'CART_GRPC_URL', 'STORE_CURRENCY', 'ROUTES_FILE'])")
             .message("names a variable that the operator sets: use the field of the Store for it, for example observability.logLevel or payments.currency")
     )]

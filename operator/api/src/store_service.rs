@@ -100,6 +100,15 @@ pub struct StoreServiceSpec {
     pub exposure: Option<Exposure>,
 }
 
+impl StoreServiceSpec {
+    /// Names of the Secrets that the container reads; one may come more than once.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let database = self.database.iter().map(|database| database.secret_ref.name.as_str());
+        let sources = self.env.iter().filter_map(|variable| variable.value_from.as_ref());
+        database.chain(sources.map(|source| source.secret_key_ref.name.as_str()))
+    }
+}
+
 /// Name of a port; it says what is spoken there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Debug, future::Future, sync::Arc};
 
-use api::{MANAGED_BY, Reason, StoreService, StoreTopic, label};
+use api::{MANAGED_BY, Reason, Store, StoreService, StoreTopic, label};
 use futures::StreamExt as _;
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -125,7 +125,7 @@ impl Watches<'_> {
         )
     }
 
-    /// Secrets also wake the services that read them.
+    /// Secrets also wake the services that read them, and the stores whose cache's address they hold.
     fn secrets(&self, writer: Writer<Secret>) -> Watch {
         self.watch(
             ours(),
@@ -140,6 +140,10 @@ impl Watches<'_> {
                         .iter()
                         .filter(|service| reads(service, secret))
                         .map(|service| Wake::of(&**service)),
+                );
+                let stores = cache.stores.state();
+                wakes.extend(
+                    stores.iter().filter(|store| keeps_cache_in(store, secret)).map(|store| Wake::of(&**store)),
                 );
                 wakes
             },
@@ -171,8 +175,13 @@ fn label_of<'a>(object: &'a StatefulSet, key: &str) -> Option<&'a str> {
 }
 
 fn reads(service: &StoreService, secret: &Secret) -> bool {
-    namespace(service) == namespace(secret)
-        && service.spec.database.as_ref().is_some_and(|database| database.secret_ref.name == secret.name_any())
+    namespace(service) == namespace(secret) && service.spec.secrets().any(|name| name == secret.name_any())
+}
+
+fn keeps_cache_in(store: &Store, secret: &Secret) -> bool {
+    let external = store.spec.cache.external.as_ref();
+    namespace(store) == namespace(secret)
+        && external.is_some_and(|external| external.url_secret_ref.name == secret.name_any())
 }
 
 /// Follows a watch for ever: each event goes into the store first, then wakes whom it concerns.

@@ -57,9 +57,13 @@ pub(super) async fn apply(
 ) -> Result<Wrote, ApplyError> {
     let mut wrote = Wrote::default();
     wrote.note(Part::Database, apply_child(context, children.database).await?);
-    wrote.note(Part::Kafka, apply_child(context, children.kafka.config).await?);
-    wrote.note(Part::Kafka, server(context, children.kafka.server).await?);
-    wrote.note(Part::Cache, server(context, children.cache).await?);
+    if let Some(kafka) = children.kafka {
+        wrote.note(Part::Kafka, apply_child(context, kafka.config).await?);
+        wrote.note(Part::Kafka, server(context, kafka.server).await?);
+    }
+    if let Some(cache) = children.cache {
+        wrote.note(Part::Cache, server(context, cache).await?);
+    }
     for topic in children.topics {
         wrote.note(Part::Topics, apply_child(context, topic).await?);
     }

@@ -14,7 +14,10 @@ use k8s_openapi::{
 };
 use kube::{Api, ResourceExt};
 
-use super::names::{Names, TOPICS};
+use super::{
+    external::{self, CacheAddress},
+    names::{Names, TOPICS},
+};
 use crate::{
     framework::{Context, ReconcileError, Retry, namespace},
     storage,
@@ -28,6 +31,8 @@ pub(super) struct Seen {
     pub(super) services: BTreeMap<ServiceName, Arc<StoreService>>,
     pub(super) kafka: Server,
     pub(super) cache: Server,
+    /// Where the cache is, if somebody else runs it.
+    pub(super) cache_address: Option<CacheAddress>,
     pub(super) routes: Option<Arc<ConfigMap>>,
     /// Migrations, of this version and of others.
     pub(super) jobs: Vec<Arc<Job>>,
@@ -45,11 +50,19 @@ pub(super) struct Server {
 
 /// A read failed.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read the StorageClass {name}")]
+#[error("cannot read the {kind} {name}")]
 pub(crate) struct DereferenceError {
+    kind: &'static str,
     name: String,
     #[source]
     source: Box<kube::Error>,
+}
+
+impl DereferenceError {
+    pub(super) fn of(kind: &'static str, name: &str) -> impl FnOnce(kube::Error) -> Self {
+        let name = name.to_owned();
+        move |source| Self { kind, name, source: Box::new(source) }
+    }
 }
 
 impl ReconcileError for DereferenceError {
@@ -62,7 +75,7 @@ impl ReconcileError for DereferenceError {
     }
 }
 
-/// Reads from the cache; only the class of a volume that must grow is asked for.
+/// Reads from the cache; only the class of a volume that must grow, and a Secret that no watch covers, are asked for.
 pub(super) async fn dereference(context: &Context, store: &Store) -> Result<Seen, DereferenceError> {
     let (space, name) = (namespace(store), store.name_any());
     let (cache, names) = (&context.cache, Names::new(&name));
@@ -89,6 +102,7 @@ pub(super) async fn dereference(context: &Context, store: &Store) -> Result<Seen
             .await?,
         cache: server(&names.cache(), "cache", store.spec.cache.managed.as_ref().map(|cache| size(&cache.storage)))
             .await?,
+        cache_address: external::cache_address(context, store).await?,
         routes: cache.get(space, &names.routes()),
         jobs: cache.labelled(space, label::STORE, &name),
         job_pods: of_store("migration"),
@@ -107,7 +121,7 @@ async fn observed(
         Some(name) => Api::<StorageClass>::all(context.client.clone())
             .get_opt(name)
             .await
-            .map_err(|source| DereferenceError { name: name.to_owned(), source: Box::new(source) })?,
+            .map_err(DereferenceError::of("StorageClass", name))?,
         None => None,
     };
     Ok(storage::Observed { claim: claim.as_deref().cloned(), class })

@@ -9,14 +9,15 @@ use k8s_openapi::{
 use super::{
     apply::{Part, Wrote},
     dereference::{Seen, Server},
+    external,
     names::TOPICS,
     plan::{Migration, Plan},
-    validate::Validated,
+    validate::{Cache, Kafka, Validated},
 };
 use crate::framework::{Finding, trouble_of};
 
 /// What is known of a part: `Ok`, or why it is not ready.
-type Verdict = Result<(), (Reason, String)>;
+pub(super) type Verdict = Result<(), (Reason, String)>;
 
 /// The status, and the conditions to put into it.
 pub(super) fn derive(
@@ -47,11 +48,18 @@ struct Parts {
 
 impl Parts {
     fn look(of: &Validated, seen: &Seen, plan: &Plan, wrote: &Wrote) -> Self {
-        let kafka = server(&of.names.kafka(), &seen.kafka, wrote.any_of(Part::Kafka));
+        let kafka = match of.kafka {
+            Kafka::Managed(_) => server(&of.names.kafka(), &seen.kafka, wrote.any_of(Part::Kafka)),
+            // Whether it can be reached is told by its topics.
+            Kafka::External(_) => Ok(()),
+        };
         Self {
             database: database(of, seen, wrote.any_of(Part::Database)),
             events: kafka.and_then(|()| topics(of, seen, wrote.any_of(Part::Topics))),
-            cache: server(&of.names.cache(), &seen.cache, wrote.any_of(Part::Cache)),
+            cache: match &of.cache {
+                Cache::Managed(_) => server(&of.names.cache(), &seen.cache, wrote.any_of(Part::Cache)),
+                Cache::External(secret) => external::cache(secret, seen),
+            },
             storage: storage(of),
             services: services_verdict(of, seen, plan, wrote),
         }
@@ -220,7 +228,7 @@ fn is_ready(set: &StatefulSet) -> bool {
 
 /// A volume that waits for its first pod is told by the pod; here counts only what a change of size leads to.
 fn storage(of: &Validated) -> Verdict {
-    for (claim, server) in [(of.names.kafka(), &of.kafka), (of.names.cache(), &of.cache)] {
+    for (claim, server) in of.servers() {
         let (_, holds, reason, message) = server.claim.state.condition(&claim);
         if !holds {
             return Err((reason, message));

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use api::{
-    Autoscaling, DatabaseTarget, DeletionPolicy, EnvVar, Exposure, ImagePullPolicy, LocalReference, LogLevel, Reason,
-    Resources, ServiceName, ServiceSettings, Store,
+    Autoscaling, DatabaseTarget, DeletionPolicy, EnvVar, Exposure, ExternalKafka, ImagePullPolicy, LocalReference,
+    LogLevel, Reason, Resources, ServiceName, ServiceSettings, Store,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt;
@@ -26,8 +26,8 @@ pub(super) struct Validated {
     pub(super) image: Image,
     pub(super) exposure: Exposure,
     pub(super) database: DatabaseTarget,
-    pub(super) kafka: DataServer,
-    pub(super) cache: DataServer,
+    pub(super) kafka: Kafka,
+    pub(super) cache: Cache,
     /// The services that run, by name.
     pub(super) services: BTreeMap<ServiceName, Service>,
     pub(super) currency: String,
@@ -43,6 +43,24 @@ pub(super) struct Image {
     pub(super) reference: String,
     pub(super) pull_policy: ImagePullPolicy,
     pub(super) pull_secrets: Vec<LocalReference>,
+}
+
+/// Who runs the broker.
+#[derive(Clone, Debug)]
+pub(super) enum Kafka {
+    /// This operator.
+    Managed(Box<DataServer>),
+    /// Somebody else.
+    External(ExternalKafka),
+}
+
+/// Who runs the cache.
+#[derive(Clone, Debug)]
+pub(super) enum Cache {
+    /// This operator.
+    Managed(Box<DataServer>),
+    /// Somebody else; its address is in the Secret of this name.
+    External(String),
 }
 
 /// A server with data.
@@ -68,8 +86,23 @@ pub(super) struct Service {
 pub(crate) enum ValidateError {
     #[error("spec.upgrade.migrationTimeout is {0:?}: write a duration such as 90s, 5m or 1h30m")]
     MigrationTimeout(String),
-    #[error("spec.{0} sets no mode: set spec.{0}.managed")]
+    #[error("spec.{0} sets no mode: set exactly one of spec.{0}.managed and spec.{0}.external")]
     NoMode(&'static str),
+}
+
+impl Validated {
+    /// The servers with a volume that the store runs, by name.
+    pub(super) fn servers(&self) -> impl Iterator<Item = (String, &DataServer)> {
+        let kafka = match &self.kafka {
+            Kafka::Managed(server) => Some((self.names.kafka(), &**server)),
+            Kafka::External(_) => None,
+        };
+        let cache = match &self.cache {
+            Cache::Managed(server) => Some((self.names.cache(), &**server)),
+            Cache::External(_) => None,
+        };
+        kafka.into_iter().chain(cache)
+    }
 }
 
 impl ReconcileError for ValidateError {
@@ -84,8 +117,6 @@ impl ReconcileError for ValidateError {
 
 pub(super) fn validate(store: &Store, seen: &Seen) -> Result<Validated, ValidateError> {
     let spec = store.spec.clone();
-    let kafka = spec.kafka.managed.ok_or(ValidateError::NoMode("kafka"))?;
-    let cache = spec.cache.managed.ok_or(ValidateError::NoMode("cache"))?;
     let timeout = spec.upgrade.migration_timeout;
     Ok(Validated {
         names: Names::new(&store.name_any()),
@@ -99,13 +130,35 @@ pub(super) fn validate(store: &Store, seen: &Seen) -> Result<Validated, Validate
         version: spec.version,
         exposure: spec.exposure.unwrap_or_default(),
         database: spec.database,
-        kafka: data_server(kafka.image, &kafka.storage, kafka.resources, &seen.kafka.storage),
-        cache: data_server(cache.image, &cache.storage, cache.resources, &seen.cache.storage),
+        kafka: kafka(spec.kafka, seen)?,
+        cache: cache(spec.cache, seen)?,
         services: services(&spec.services),
         currency: spec.payments.currency,
         log_level: spec.observability.log_level,
         migration_timeout: duration(&timeout).ok_or(ValidateError::MigrationTimeout(timeout))?,
         deletion_policy: spec.deletion_policy,
+    })
+}
+
+fn kafka(spec: api::Kafka, seen: &Seen) -> Result<Kafka, ValidateError> {
+    Ok(match (spec.managed, spec.external) {
+        (Some(kafka), None) => {
+            let server = data_server(kafka.image, &kafka.storage, kafka.resources, &seen.kafka.storage);
+            Kafka::Managed(Box::new(server))
+        }
+        (None, Some(kafka)) => Kafka::External(kafka),
+        _ => return Err(ValidateError::NoMode("kafka")),
+    })
+}
+
+fn cache(spec: api::Cache, seen: &Seen) -> Result<Cache, ValidateError> {
+    Ok(match (spec.managed, spec.external) {
+        (Some(cache), None) => {
+            let server = data_server(cache.image, &cache.storage, cache.resources, &seen.cache.storage);
+            Cache::Managed(Box::new(server))
+        }
+        (None, Some(cache)) => Cache::External(cache.url_secret_ref.name),
+        _ => return Err(ValidateError::NoMode("cache")),
     })
 }
 
@@ -210,6 +263,7 @@ mod tests {
     #[test]
     fn a_store_without_a_broker_is_refused_with_what_to_do() {
         let error = validate(&store("{version: 1.2.3, kafka: {}}"), &Seen::default()).unwrap_err();
-        assert_eq!(error.to_string(), "spec.kafka sets no mode: set spec.kafka.managed");
+        let expected = "spec.kafka sets no mode: set exactly one of spec.kafka.managed and spec.kafka.external";
+        assert_eq!(error.to_string(), expected);
     }
 }

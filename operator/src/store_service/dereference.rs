@@ -1,6 +1,9 @@
 //! Step 1: everything a StoreService depends on, and what there is of its children.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use api::{Reason, StoreService, label};
 use k8s_openapi::api::{
@@ -16,8 +19,8 @@ use crate::framework::{Context, ReconcileError, Retry, content_hash, namespace};
 /// What was read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
-    /// The database's Secret, if the service names one and it exists.
-    pub(super) secret: Option<Secret>,
+    /// The Secrets that the service names and that exist, by name.
+    pub(super) secrets: BTreeMap<String, Secret>,
     pub(super) deployment: Option<Arc<Deployment>>,
     pub(super) service: Option<Arc<Service>>,
     pub(super) autoscaler: Option<Arc<HorizontalPodAutoscaler>>,
@@ -58,11 +61,14 @@ impl ReconcileError for DereferenceError {
 pub(super) async fn dereference(context: &Context, service: &StoreService) -> Result<Seen, DereferenceError> {
     let (space, name) = (namespace(service), service.name_any());
     let cache = &context.cache;
+    let mut secrets = BTreeMap::new();
+    for name in service.spec.secrets() {
+        if let Some(secret) = secret(context, space, name).await? {
+            secrets.insert(name.to_owned(), secret);
+        }
+    }
     Ok(Seen {
-        secret: match &service.spec.database {
-            Some(database) => secret(context, space, &database.secret_ref.name).await?,
-            None => None,
-        },
+        secrets,
         deployment: cache.get(space, &name),
         service: cache.get(space, &name),
         autoscaler: cache.get(space, &name),

@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 use api::{ConditionType, StoreService};
 use kube::runtime::controller::Action;
 
-use self::{dereference::Secret, error::StoreServiceError};
+use self::error::StoreServiceError;
 use crate::framework::{Context, Reconciler, write_status};
 
 /// A Secret without our label is watched by nobody: it is looked at again after this time.
@@ -39,11 +39,12 @@ impl Reconciler for StoreServiceReconciler {
         let (status, findings) = status::derive(&validated, &seen, service.status.as_ref(), wrote, context.clock.now());
         let waits = findings.iter().any(|finding| !finding.holds && finding.condition == ConditionType::Ready);
         write_status(context, &*service, status, findings).await?;
-        Ok(match seen.secret {
-            Some(Secret { watched: false, .. }) => Action::requeue(UNWATCHED_SECRET),
+        let unwatched = seen.secrets.values().any(|secret| !secret.watched);
+        Ok(match (waits, unwatched) {
             // A probe that fails for long is told by the clock alone.
-            _ if waits => Action::requeue(status::PATIENCE.unsigned_abs()),
-            _ => Action::await_change(),
+            (true, _) => Action::requeue(status::PATIENCE.unsigned_abs()),
+            (false, true) => Action::requeue(UNWATCHED_SECRET),
+            (false, false) => Action::await_change(),
         })
     }
 }
@@ -77,7 +78,9 @@ mod tests {
     async fn without_its_secret_a_service_is_not_made() {
         let service: StoreService = serde_yaml::from_str(include_str!("build/fixtures/full.yaml")).unwrap();
         let secret = "GET /api/v1/namespaces/shop/secrets/green-catalog-database";
-        let (scenario, context, _) = Scenario::of(vec![Call::refused(secret, 404, "not found")]);
+        let other = "GET /api/v1/namespaces/shop/secrets/redis";
+        let missing = [secret, other].map(|line| Call::refused(line, 404, "not found"));
+        let (scenario, context, _) = Scenario::of(missing.into());
         let error = StoreServiceReconciler.reconcile(&context, Arc::new(service)).await.unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -2,15 +2,20 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use api::{Autoscaling, ConfigMapMount, EnvVar, LocalReference, Reason, Resources, ServicePort, StoreService, label};
+use api::{
+    Autoscaling, ConfigMapMount, EnvVar, LocalReference, Reason, Resources, ServicePort, StoreService,
+    StoreServiceSpec, label,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt;
 
 use super::dereference::Seen;
-use crate::framework::{ReconcileError, Retry, labels, namespace, owner_reference, standard_labels};
+use crate::framework::{ReconcileError, Retry, content_hash, labels, namespace, owner_reference, standard_labels};
 
 /// The key of a database Secret that holds the address.
 pub(super) const DATABASE_KEY: &str = "uri";
+/// The variable that tells the container the address.
+pub(super) const DATABASE_URL: &str = "DATABASE_URL";
 
 /// A StoreService that can be built.
 #[derive(Clone, Debug)]
@@ -30,7 +35,10 @@ pub(super) struct Validated {
     pub(super) scaling: Scaling,
     pub(super) resources: Option<Resources>,
     pub(super) env: Vec<EnvVar>,
-    pub(super) database: Option<DatabaseSecret>,
+    /// The Secret with the database's address.
+    pub(super) database: Option<String>,
+    /// Changes with the content of the Secrets that the container reads; none if it reads none.
+    pub(super) secrets_hash: Option<String>,
     pub(super) config_maps: Vec<ConfigMapMount>,
     pub(super) node_port: Option<i32>,
 }
@@ -62,20 +70,13 @@ impl Scaling {
     }
 }
 
-/// The Secret with the database's address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct DatabaseSecret {
-    pub(super) name: String,
-    pub(super) hash: String,
-}
-
 /// What a StoreService needs is not there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ValidateError {
     #[error("the Secret {0} does not exist: the service starts as soon as it does")]
     SecretMissing(String),
-    #[error("the Secret {name} has no key {DATABASE_KEY}: put the address of the database there")]
-    SecretInvalid { name: String },
+    #[error("the Secret {name} has no key {key}: put the value of {variable} there")]
+    SecretInvalid { name: String, key: String, variable: String },
 }
 
 impl ReconcileError for ValidateError {
@@ -88,7 +89,7 @@ impl ReconcileError for ValidateError {
 
     fn retry(&self) -> Retry {
         // A Secret that bears our label wakes us; one made by hand does not.
-        Retry::After(Duration::from_secs(2))
+        Retry::After(Duration::from_secs(1))
     }
 }
 
@@ -112,20 +113,36 @@ pub(super) fn validate(service: &StoreService, seen: &Seen) -> Result<Validated,
             None => Scaling::Fixed(spec.replicas.unwrap_or(1)),
         },
         resources: spec.resources,
+        secrets_hash: secrets_hash(&service.spec, seen)?,
         env: spec.env,
-        database: spec.database.map(|database| secret(database.secret_ref.name, seen)).transpose()?,
+        database: spec.database.map(|database| database.secret_ref.name),
         config_maps: spec.config_maps,
         node_port: spec.exposure.and_then(|exposure| exposure.node_port).map(|exposure| exposure.port),
         name,
     })
 }
 
-fn secret(name: String, seen: &Seen) -> Result<DatabaseSecret, ValidateError> {
-    let Some(secret) = &seen.secret else { return Err(ValidateError::SecretMissing(name)) };
-    if !secret.keys.contains(DATABASE_KEY) {
-        return Err(ValidateError::SecretInvalid { name });
+/// Checks that every Secret the container reads is there with the key it reads, and sums them up.
+fn secrets_hash(spec: &StoreServiceSpec, seen: &Seen) -> Result<Option<String>, ValidateError> {
+    let database = spec.database.iter().map(|database| (DATABASE_URL, database.secret_ref.name.as_str(), DATABASE_KEY));
+    let variables = spec.env.iter().filter_map(|variable| {
+        let reference = &variable.value_from.as_ref()?.secret_key_ref;
+        Some((variable.name.as_str(), reference.name.as_str(), reference.key.as_str()))
+    });
+    let mut hashes = BTreeMap::new();
+    for (variable, name, key) in database.chain(variables) {
+        let secret = seen.secrets.get(name).ok_or_else(|| ValidateError::SecretMissing(name.to_owned()))?;
+        if !secret.keys.contains(key) {
+            let [name, key, variable] = [name, key, variable].map(str::to_owned);
+            return Err(ValidateError::SecretInvalid { name, key, variable });
+        }
+        hashes.insert(name, secret.hash.as_str());
     }
-    Ok(DatabaseSecret { name, hash: secret.hash.clone() })
+    Ok(match hashes.values().copied().collect::<Vec<_>>().as_slice() {
+        [] => None,
+        [one] => Some((*one).to_owned()),
+        all => Some(content_hash(all.iter().map(|hash| hash.as_bytes()))),
+    })
 }
 
 #[cfg(test)]
@@ -140,9 +157,13 @@ mod tests {
         .unwrap()
     }
 
+    fn secret(keys: &[&str], hash: &str) -> Secret {
+        Secret { keys: keys.iter().map(|&key| key.to_owned()).collect(), hash: hash.to_owned(), watched: true }
+    }
+
     fn seen(keys: &[&str]) -> Seen {
-        let keys = keys.iter().map(|&key| key.to_owned()).collect();
-        Seen { secret: Some(Secret { keys, hash: "cafe".to_owned(), watched: true }), ..Seen::default() }
+        let secrets = [("green-catalog-database".to_owned(), secret(keys, "cafe"))];
+        Seen { secrets: secrets.into(), ..Seen::default() }
     }
 
     #[test]
@@ -153,7 +174,25 @@ mod tests {
         let lacking = validate(&service, &seen(&["password"])).unwrap_err();
         assert_eq!(lacking.reason(), Reason::SecretInvalid);
         let validated = validate(&service, &seen(&["uri"])).unwrap();
-        assert_eq!(validated.database.unwrap().hash, "cafe");
+        assert_eq!(validated.secrets_hash.as_deref(), Some("cafe"));
+    }
+
+    #[test]
+    fn every_secret_that_a_variable_names_is_needed_and_counts() {
+        let service = service(
+            "{store: green, image: shop:1, database: {secretRef: {name: green-catalog-database}}, \
+              env: [{name: REDIS_URL, valueFrom: {secretKeyRef: {name: redis, key: url}}}]}",
+        );
+        let mut seen = seen(&["uri"]);
+        assert_eq!(validate(&service, &seen).unwrap_err(), ValidateError::SecretMissing("redis".to_owned()));
+        seen.secrets.insert("redis".to_owned(), secret(&["uri"], "1"));
+        let lacking = validate(&service, &seen).unwrap_err().to_string();
+        assert_eq!(lacking, "the Secret redis has no key url: put the value of REDIS_URL there");
+        let mut hash = |content: &str| {
+            seen.secrets.insert("redis".to_owned(), secret(&["url"], content));
+            validate(&service, &seen).unwrap().secrets_hash.unwrap()
+        };
+        assert_ne!(hash("1"), hash("2"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The event broker: one Kafka process that is broker and controller, and the topics on it.
 
-use api::{ANNOTATION_CONFIG, DeletionPolicy, StoreTopic, StoreTopicSpec};
+use api::{ANNOTATION_CONFIG, DeletionPolicy, EnvVar, StoreTopic, StoreTopicSpec};
 use k8s_openapi::{
     api::core::v1::{ConfigMap, Container, ContainerPort, PodSpec, Probe, TCPSocketAction},
     apimachinery::pkg::util::intstr::IntOrString,
@@ -12,8 +12,11 @@ use super::{
     meta,
 };
 use crate::{
-    framework::{content_bytes, content_hash, labels},
-    store::names::TOPICS,
+    framework::{content_bytes, content_hash, host_in, labels},
+    store::{
+        names::TOPICS,
+        validate::{self, Kafka},
+    },
     workload::{
         DefaultResources, claimed, config_map, mount, mount_read_only, restricted_container, restricted_pod, scratch,
         variable,
@@ -38,7 +41,9 @@ const RESOURCES: DefaultResources =
 /// Partitions of each topic: consumers of one group share them.
 const PARTITIONS: i32 = 3;
 
-pub(super) fn broker(of: &Validated) -> Broker {
+/// The broker, if the store runs one.
+pub(super) fn broker(of: &Validated) -> Option<Broker> {
+    let Kafka::Managed(settings) = &of.kafka else { return None };
     let identity = Identity {
         part: PART,
         component: "broker",
@@ -50,35 +55,69 @@ pub(super) fn broker(of: &Validated) -> Broker {
     let properties = properties(of);
     // The broker reads its configuration once.
     let hash = content_hash([properties.as_bytes()]);
-    Broker {
+    Some(Broker {
         config: ConfigMap {
             metadata: meta(of, of.names.kafka(), PART, "broker"),
             data: Some(labels([("server.properties", &properties)])),
             ..ConfigMap::default()
         },
-        server: server(of, &identity, &of.kafka, pod(of), Some(labels([(ANNOTATION_CONFIG, &hash)]))),
+        server: server(of, &identity, settings, pod(of, settings), Some(labels([(ANNOTATION_CONFIG, &hash)]))),
+    })
+}
+
+/// Where clients find the store's own broker.
+fn address(of: &Validated) -> String {
+    format!("{}:{PORT}", host_in(&of.namespace, &of.names.kafka()))
+}
+
+/// The variables that tell clients where the events are.
+pub(super) fn addresses(of: &Validated) -> Vec<EnvVar> {
+    let Brokers { bootstrap_servers, topic_prefix, .. } = brokers(of);
+    let prefix = (!topic_prefix.is_empty()).then(|| EnvVar::of("KAFKA_PREFIX", topic_prefix));
+    [EnvVar::of("KAFKA_BOOTSTRAP_SERVERS", bootstrap_servers)].into_iter().chain(prefix).collect()
+}
+
+/// The brokers, whoever runs them, and how the store's topics are kept there.
+struct Brokers {
+    bootstrap_servers: String,
+    topic_prefix: String,
+    topic_replicas: i32,
+    topic_deletion: DeletionPolicy,
+}
+
+fn brokers(of: &Validated) -> Brokers {
+    match &of.kafka {
+        // The topics live on the store's own volume and go with it or stay with it, so they are never deleted one by one:
+        // that would need a broker, which is being deleted at the same time.
+        Kafka::Managed(_) => Brokers {
+            bootstrap_servers: address(of),
+            topic_prefix: String::new(),
+            topic_replicas: 1,
+            topic_deletion: DeletionPolicy::Retain,
+        },
+        Kafka::External(kafka) => Brokers {
+            bootstrap_servers: kafka.bootstrap_servers.clone(),
+            topic_prefix: kafka.topic_prefix.clone(),
+            topic_replicas: kafka.topic_replicas,
+            topic_deletion: of.deletion_policy,
+        },
     }
 }
 
-/// Where clients find the broker.
-pub(super) fn bootstrap_servers(of: &Validated) -> String {
-    format!("{}.{}.svc:{PORT}", of.names.kafka(), of.namespace)
-}
-
-/// The topics live on the store's own volume and go with it or stay with it, so they are never deleted one by one:
-/// that would need a broker, which is being deleted at the same time.
+/// The store's topics.
 pub(super) fn topics(of: &Validated) -> Vec<StoreTopic> {
+    let brokers = brokers(of);
     TOPICS
         .iter()
         .map(|&topic| StoreTopic {
             metadata: meta(of, of.names.topic(topic), topic, "topic"),
             spec: StoreTopicSpec {
-                bootstrap_servers: bootstrap_servers(of),
-                topic_name: topic.to_owned(),
+                bootstrap_servers: brokers.bootstrap_servers.clone(),
+                topic_name: format!("{}{topic}", brokers.topic_prefix),
                 partitions: PARTITIONS,
-                replicas: 1,
+                replicas: brokers.topic_replicas,
                 config: Vec::new(),
-                deletion_policy: DeletionPolicy::Retain,
+                deletion_policy: brokers.topic_deletion,
             },
             status: None,
         })
@@ -110,7 +149,7 @@ fn properties(of: &Validated) -> String {
          share.coordinator.state.topic.num.partitions=8\n\
          group.initial.rebalance.delay.ms=0\n\
          controlled.shutdown.enable=true\n",
-        bootstrap_servers(of),
+        address(of),
     )
 }
 
@@ -142,11 +181,11 @@ fn cluster_id(of: &Validated) -> String {
         .collect()
 }
 
-fn pod(of: &Validated) -> PodSpec {
+fn pod(of: &Validated, settings: &validate::DataServer) -> PodSpec {
     PodSpec {
         security_context: Some(restricted_pod(USER)),
         termination_grace_period_seconds: Some(60),
-        containers: vec![container(of)],
+        containers: vec![container(of, settings)],
         volumes: Some(vec![
             claimed("data", &of.names.kafka()),
             config_map("config", &of.names.kafka()),
@@ -156,10 +195,10 @@ fn pod(of: &Validated) -> PodSpec {
     }
 }
 
-fn container(of: &Validated) -> Container {
+fn container(of: &Validated, settings: &validate::DataServer) -> Container {
     Container {
         name: PART.to_owned(),
-        image: Some(of.kafka.image.clone()),
+        image: Some(settings.image.clone()),
         command: Some(vec!["/bin/bash".to_owned(), "-c".to_owned()]),
         args: Some(vec![command(of)]),
         env: Some(vec![
@@ -173,7 +212,7 @@ fn container(of: &Validated) -> Container {
             container_port: PORT,
             ..ContainerPort::default()
         }]),
-        resources: Some(RESOURCES.with(of.kafka.resources.as_ref())),
+        resources: Some(RESOURCES.with(settings.resources.as_ref())),
         // Recovery after a crash reads the logs again: it gets ten minutes.
         startup_probe: Some(accepts_connections(1, 600)),
         readiness_probe: Some(accepts_connections(5, 3)),

@@ -4,9 +4,7 @@ use api::{ServiceName, label};
 use k8s_openapi::{
     api::{
         batch::v1::{Job, JobSpec},
-        core::v1::{
-            Container, EnvVar, EnvVarSource, LocalObjectReference, PodSpec, PodTemplateSpec, SecretKeySelector,
-        },
+        core::v1::{Container, LocalObjectReference, PodSpec, PodTemplateSpec},
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
@@ -14,7 +12,7 @@ use k8s_openapi::{
 use super::{Validated, labels_of, meta};
 use crate::{
     store::plan::{Migration, Plan},
-    workload::{DefaultResources, mount, restricted_container, restricted_pod, scratch, variable},
+    workload::{DefaultResources, mount, restricted_container, restricted_pod, scratch, secret_variable, variable},
 };
 
 const USER: i64 = 65532;
@@ -68,7 +66,10 @@ fn pod(of: &Validated, service: ServiceName) -> PodSpec {
             image: Some(of.image.reference.clone()),
             image_pull_policy: Some(of.image.pull_policy.as_str().to_owned()),
             args: Some(vec!["migrate".to_owned(), service.as_str().to_owned()]),
-            env: Some(vec![variable("LOG_FORMAT", "json"), database_url(of, service)]),
+            env: Some(vec![
+                variable("LOG_FORMAT", "json"),
+                secret_variable("DATABASE_URL", &of.names.database_secret(service), "uri"),
+            ]),
             resources: Some(RESOURCES.with(None)),
             security_context: Some(restricted_container()),
             // The last lines of its log become the cause in the store's condition.
@@ -78,14 +79,5 @@ fn pod(of: &Validated, service: ServiceName) -> PodSpec {
         }],
         volumes: Some(vec![scratch("tmp", "64Mi")]),
         ..PodSpec::default()
-    }
-}
-
-fn database_url(of: &Validated, service: ServiceName) -> EnvVar {
-    let key = SecretKeySelector { name: of.names.database_secret(service), key: "uri".to_owned(), optional: None };
-    EnvVar {
-        name: "DATABASE_URL".to_owned(),
-        value: None,
-        value_from: Some(EnvVarSource { secret_key_ref: Some(key), ..EnvVarSource::default() }),
     }
 }

@@ -27,8 +27,8 @@ use crate::framework::standard_labels;
 #[derive(Clone, Debug)]
 pub(super) struct Children {
     pub(super) database: StoreDatabase,
-    pub(super) kafka: Broker,
-    pub(super) cache: DataServer,
+    pub(super) kafka: Option<Broker>,
+    pub(super) cache: Option<DataServer>,
     pub(super) topics: Vec<StoreTopic>,
     pub(super) migrations: Vec<Job>,
     pub(super) routes: Option<ConfigMap>,
@@ -118,8 +118,9 @@ mod tests {
     fn data_of_a_minimal_store() {
         let children = children(MINIMAL, false);
         insta::assert_yaml_snapshot!("minimal_database_and_topics", json!([children.database, children.topics]));
-        insta::assert_yaml_snapshot!("minimal_kafka", json!([children.kafka.config, server(&children.kafka.server)]));
-        insta::assert_yaml_snapshot!("minimal_cache", server(&children.cache));
+        let kafka = children.kafka.unwrap();
+        insta::assert_yaml_snapshot!("minimal_kafka", json!([kafka.config, server(&kafka.server)]));
+        insta::assert_yaml_snapshot!("minimal_cache", server(&children.cache.unwrap()));
     }
 
     #[test]
@@ -142,17 +143,30 @@ mod tests {
         let data = children(FULL, false);
         insta::assert_yaml_snapshot!(
             "full_data",
-            json!([data.database, server(&data.kafka.server), server(&data.cache), data.migrations[0],])
+            json!([
+                data.database,
+                server(&data.kafka.unwrap().server),
+                server(&data.cache.unwrap()),
+                data.migrations[0],
+            ])
         );
         let services = children(FULL, true);
         insta::assert_yaml_snapshot!("full_services", json!([services.routes, services.services]));
     }
 
     #[test]
+    fn a_store_on_servers_of_others_runs_none_and_tells_its_services_where_they_are() {
+        let children = children(include_str!("fixtures/external.yaml"), true);
+        assert!(children.kafka.is_none() && children.cache.is_none());
+        let cart = children.services.iter().find(|service| service.metadata.name.as_deref() == Some("green-cart"));
+        insta::assert_yaml_snapshot!("external_topic_and_cart", json!([children.topics[0], cart]));
+    }
+
+    #[test]
     fn a_store_of_the_same_name_takes_up_the_brokers_volume_again() {
         let id = |fixture: &str| {
             let children = children(fixture, false);
-            let template = children.kafka.server.stateful_set.spec.template;
+            let template = children.kafka.unwrap().server.stateful_set.spec.template;
             template.spec.unwrap().containers[0].args.clone().unwrap()
         };
         assert_eq!(id(MINIMAL), id(&MINIMAL.replace("uid: 1", "uid: 9")));
@@ -162,8 +176,8 @@ mod tests {
     #[test]
     fn volumes_have_no_owner() {
         let children = children(MINIMAL, false);
-        assert_eq!(children.kafka.server.volume.metadata.owner_references, None);
-        assert_eq!(children.cache.volume.metadata.owner_references, None);
+        assert_eq!(children.kafka.unwrap().server.volume.metadata.owner_references, None);
+        assert_eq!(children.cache.unwrap().volume.metadata.owner_references, None);
     }
 
     #[test]

@@ -68,25 +68,24 @@ fn route_files(of: &Store) -> ConfigMapMount {
 }
 
 fn environment(of: &Store, name: ServiceName, settings: &Service) -> Vec<EnvVar> {
-    let variable = |name: &str, value: String| EnvVar { name: name.to_owned(), value };
     let grpc = |service: ServiceName| format!("http://{}:{}", of.names.service(service), PortName::Grpc.default_port());
     let auth = format!("http://{}:{}", of.names.service(ServiceName::Auth), PortName::Http.default_port());
     let mut all = vec![
-        variable("LOG_LEVEL", of.log_level.as_str().to_owned()),
-        variable("LOG_FORMAT", "json".to_owned()),
-        variable("STORE_CURRENCY", of.currency.clone()),
-        variable("AUTH_HTTP_URL", auth),
+        EnvVar::of("LOG_LEVEL", of.log_level.as_str()),
+        EnvVar::of("LOG_FORMAT", "json"),
+        EnvVar::of("STORE_CURRENCY", &of.currency),
+        EnvVar::of("AUTH_HTTP_URL", auth),
     ];
     if name == ServiceName::Gateway {
-        all.push(variable("ROUTES_FILE", format!("{ROUTES_FOLDER}/{}", routes::FILE)));
+        all.push(EnvVar::of("ROUTES_FILE", format!("{ROUTES_FOLDER}/{}", routes::FILE)));
     } else {
-        all.push(variable("KAFKA_BOOTSTRAP_SERVERS", kafka::bootstrap_servers(of)));
+        all.extend(kafka::addresses(of));
     }
     if name == ServiceName::Cart {
-        all.push(variable("REDIS_URL", cache::url(of)));
+        all.push(cache::address(of));
     }
     all.extend(
-        asks(name).iter().map(|&other| variable(&format!("{}_GRPC_URL", other.as_str().to_uppercase()), grpc(other))),
+        asks(name).iter().map(|&other| EnvVar::of(&format!("{}_GRPC_URL", other.as_str().to_uppercase()), grpc(other))),
     );
     all.extend(settings.env.iter().cloned());
     all

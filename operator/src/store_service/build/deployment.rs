@@ -4,9 +4,8 @@ use k8s_openapi::{
     api::{
         apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
         core::v1::{
-            Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction, Lifecycle, LifecycleHandler,
-            LocalObjectReference, PodSpec, PodTemplateSpec, Probe, SecretKeySelector, SleepAction,
-            TopologySpreadConstraint, Volume, VolumeMount,
+            Container, ContainerPort, EnvVar, HTTPGetAction, Lifecycle, LifecycleHandler, LocalObjectReference,
+            PodSpec, PodTemplateSpec, Probe, SleepAction, TopologySpreadConstraint, Volume, VolumeMount,
         },
     },
     apimachinery::pkg::{
@@ -17,9 +16,10 @@ use k8s_openapi::{
 
 use super::{ANNOTATION_SECRETS, BTreeMap, PortName, Validated, meta};
 use crate::{
-    store_service::validate::{DATABASE_KEY, Scaling},
+    store_service::validate::{DATABASE_KEY, DATABASE_URL, Scaling},
     workload::{
-        DefaultResources, config_map, mount, mount_read_only, restricted_container, restricted_pod, scratch, variable,
+        DefaultResources, config_map, mount, mount_read_only, restricted_container, restricted_pod, scratch,
+        secret_variable, variable,
     },
 };
 
@@ -70,7 +70,7 @@ fn selector(of: &Validated) -> LabelSelector {
 
 /// A function of the resource and the content of its Secrets, and of nothing else: a new operator restarts no pod.
 fn template(of: &Validated) -> PodTemplateSpec {
-    let secrets = of.database.as_ref().map(|secret| (ANNOTATION_SECRETS.to_owned(), secret.hash.clone()));
+    let secrets = of.secrets_hash.as_ref().map(|hash| (ANNOTATION_SECRETS.to_owned(), hash.clone()));
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(of.labels.clone()),
@@ -133,19 +133,12 @@ fn container(of: &Validated) -> Container {
 }
 
 fn environment(of: &Validated) -> Vec<EnvVar> {
-    let database = of.database.as_ref().map(|secret| EnvVar {
-        name: "DATABASE_URL".to_owned(),
-        value: None,
-        value_from: Some(EnvVarSource {
-            secret_key_ref: Some(SecretKeySelector {
-                name: secret.name.clone(),
-                key: DATABASE_KEY.to_owned(),
-                optional: None,
-            }),
-            ..EnvVarSource::default()
-        }),
+    let given = of.env.iter().map(|given| match &given.value_from {
+        Some(source) => secret_variable(&given.name, &source.secret_key_ref.name, &source.secret_key_ref.key),
+        None => variable(&given.name, &given.value),
     });
-    of.env.iter().map(|given| variable(&given.name, &given.value)).chain(database).collect()
+    let database = of.database.as_ref().map(|secret| secret_variable(DATABASE_URL, secret, DATABASE_KEY));
+    given.chain(database).collect()
 }
 
 fn ports(of: &Validated) -> Vec<ContainerPort> {

@@ -62,8 +62,14 @@ mod tests {
 
     fn children(fixture: &str) -> Children {
         let service = serde_yaml::from_str(fixture).unwrap();
-        let secret = Secret { keys: ["uri".to_owned()].into(), hash: "cafe".to_owned(), watched: true };
-        build(&validate(&service, &Seen { secret: Some(secret), ..Seen::default() }).unwrap())
+        build(&validate(&service, &with_secrets("cafe")).unwrap())
+    }
+
+    fn with_secrets(hash: &str) -> Seen {
+        let secret = |key: &str| Secret { keys: [key.to_owned()].into(), hash: hash.to_owned(), watched: true };
+        let secrets =
+            [("green-catalog-database".to_owned(), secret("uri")), ("redis".to_owned(), secret("url"))].into();
+        Seen { secrets, ..Seen::default() }
     }
 
     fn everything(children: &Children) -> serde_json::Value {
@@ -96,11 +102,7 @@ mod tests {
     #[test]
     fn a_changed_secret_changes_the_pod_template() {
         let service = serde_yaml::from_str(include_str!("fixtures/full.yaml")).unwrap();
-        let template = |hash: &str| {
-            let secret = Secret { keys: ["uri".to_owned()].into(), hash: hash.to_owned(), watched: true };
-            let seen = Seen { secret: Some(secret), ..Seen::default() };
-            build(&validate(&service, &seen).unwrap()).deployment.spec.template
-        };
+        let template = |hash: &str| build(&validate(&service, &with_secrets(hash)).unwrap()).deployment.spec.template;
         assert_eq!(template("cafe"), template("cafe"));
         assert_ne!(template("cafe"), template("beef"));
     }
