@@ -1,5 +1,6 @@
 //! Building blocks that more than one kind uses.
 
+use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscalerBehavior, MetricSpec};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -110,8 +111,8 @@ fn default_storage_size() -> Quantity {
     Quantity::new("5Gi")
 }
 
-/// Scales a service by the CPU time its pods use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+/// Scales a service by the CPU time its pods use, and by other metrics where such are named.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.minReplicas <= self.maxReplicas")
@@ -129,6 +130,13 @@ pub struct Autoscaling {
     #[serde(rename = "targetCPUUtilizationPercentage", default = "default_cpu_target")]
     #[schemars(range(min = 1, max = 1000))]
     pub target_cpu_utilization_percentage: i32,
+    /// Further metrics, as in a `HorizontalPodAutoscaler`: the metric that asks for most pods decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub metrics: Vec<MetricSpec>,
+    /// How fast the number of pods may change, as in a `HorizontalPodAutoscaler`; Kubernetes' defaults if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behavior: Option<HorizontalPodAutoscalerBehavior>,
 }
 
 fn default_min_replicas() -> i32 {
@@ -192,37 +200,3 @@ pub struct SecretKeyReference {
     #[schemars(length(min = 1, max = 253))]
     pub key: String,
 }
-
-/// How a service is reached from outside the cluster: exactly one of the fields is set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("[has(self.nodePort), has(self.internal)].exists_one(set, set)")
-        .message("set exactly one of nodePort and internal"),
-)]
-pub struct Exposure {
-    /// On a port of every node.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub node_port: Option<NodePortExposure>,
-    /// Only inside the cluster.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub internal: Option<InternalExposure>,
-}
-
-impl Default for Exposure {
-    fn default() -> Self {
-        Self { node_port: None, internal: Some(InternalExposure {}) }
-    }
-}
-
-/// Exposure on a port of every node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct NodePortExposure {
-    /// The port, within the range that Kubernetes reserves for this.
-    #[schemars(range(min = 30000, max = 32767))]
-    pub port: i32,
-}
-
-/// No exposure outside the cluster. It has no settings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct InternalExposure {}

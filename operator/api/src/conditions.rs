@@ -83,6 +83,7 @@ impl Reason {
                 | Self::ChildPending
                 | Self::ChildNotReady
                 | Self::PodsStarting
+                | Self::AddressPending
                 | Self::RollingOut
                 | Self::VolumePending
                 | Self::VolumeResizing
@@ -109,6 +110,8 @@ reasons! {
     ChildNotReady,
     /// Pods are starting.
     PodsStarting,
+    /// A load balancer has no address yet.
+    AddressPending,
     /// Pods are being replaced.
     RollingOut,
     /// No node can take a pod.

@@ -8,7 +8,9 @@
 mod common;
 mod conditions;
 mod crds;
+mod exposure;
 mod labels;
+mod pod;
 mod quantity;
 mod status;
 mod store;
@@ -17,12 +19,14 @@ mod store_service;
 mod store_topic;
 
 pub use common::{
-    Autoscaling, DeletionPolicy, EnvVar, EnvVarSource, Exposure, ImagePullPolicy, InternalExposure, LocalReference,
-    NodePortExposure, ResourceAmounts, Resources, SecretKeyReference, Storage,
+    Autoscaling, DeletionPolicy, EnvVar, EnvVarSource, ImagePullPolicy, LocalReference, ResourceAmounts, Resources,
+    SecretKeyReference, Storage,
 };
 pub use conditions::{ConditionType, Reason};
 pub use crds::crds;
+pub use exposure::{Exposure, IngressExposure, IngressTls, InternalExposure, LoadBalancerExposure, NodePortExposure};
 pub use labels::{ANNOTATION_APPLIED, ANNOTATION_CONFIG, ANNOTATION_SECRETS, FINALIZER, MANAGED_BY, label};
+pub use pod::PodOverrides;
 pub use quantity::Quantity;
 pub use status::Status;
 pub use store::{

@@ -6,11 +6,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Autoscaling, DatabaseTarget, DeletionPolicy, EnvVar, Exposure, ImagePullPolicy, LocalReference, Resources, Storage,
+    Autoscaling, DatabaseTarget, DeletionPolicy, EnvVar, Exposure, ImagePullPolicy, LocalReference, PodOverrides,
+    Resources, Storage,
 };
 
 /// One shop: its services, databases, topics and cache.
-#[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "greencommerce.dev",
     version = "v1alpha1",
@@ -25,12 +26,19 @@ use crate::{
     printcolumn(name = "Version", type_ = "string", json_path = ".status.version"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
+    printcolumn(name = "Endpoint", type_ = "string", json_path = ".status.endpoints.external"),
     printcolumn(name = "API", type_ = "string", json_path = ".status.endpoints.api", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("size(self.metadata.name) <= 40 && self.metadata.name.matches('^[a-z][-a-z0-9]*$')").message("the name must be a DNS label of at most 40 characters, as the names of Services are made from it: lower case letters, digits and '-', starting with a letter")
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.host) || has(self.exposure) && has(self.exposure.ingress)")
+        .message("host is used by an Ingress only: set exposure.ingress, or remove host"),
+    validation = Rule::new("!has(self.exposure) || !has(self.exposure.ingress) || !has(self.exposure.ingress.tls) || has(self.host)")
+        .message("exposure.ingress.tls needs host: a certificate is for a name"),
+)]
 pub struct StoreSpec {
     /// Release of the platform to run. A change starts an upgrade: migrations first, then the services.
     #[schemars(length(min = 5, max = 64))]
@@ -40,6 +48,12 @@ pub struct StoreSpec {
     /// Image of the services.
     #[serde(default)]
     pub image: Image,
+    /// Host name at which the shop is reached, for `exposure.ingress`; every host that leads to it if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new("!format.dns1123Subdomain().validate(self).hasValue()")
+        .message("must be a host name such as shop.example.com, without scheme, port and path"))]
+    pub host: Option<String>,
     /// How the shop's API is reached from outside the cluster; only from inside it if left out.
     // No default in the schema: the API server would store it, and a manifest that names another way later would name two.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -310,7 +324,7 @@ impl ServiceName {
 }
 
 /// Settings of one service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("!(has(self.replicas) && has(self.autoscaling))")
@@ -340,6 +354,9 @@ pub struct ServiceSettings {
             .message("names a variable that the operator sets: use the field of the Store for it, for example observability.logLevel or payments.currency")
     )]
     pub env: Vec<EnvVar>,
+    /// Where the pods run, and what they are called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodOverrides>,
     /// Whether the service is left out. Its database and topics stay.
     #[serde(default)]
     pub disabled: bool,
@@ -540,6 +557,9 @@ pub struct ServiceStatus {
 pub struct Endpoints {
     /// The API, inside the cluster.
     pub api: String,
+    /// The API, from outside the cluster, as soon as its address is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external: Option<String>,
     /// The port of every node that leads to the API, when the store is exposed on one.
     #[serde(rename = "nodePort", skip_serializing_if = "Option::is_none")]
     pub node_port: Option<i32>,

@@ -5,10 +5,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Autoscaling, EnvVar, Exposure, ImagePullPolicy, LocalReference, Resources};
+use crate::{Autoscaling, EnvVar, Exposure, ImagePullPolicy, LocalReference, PodOverrides, Resources};
 
 /// One service of a store: an image that runs as a Deployment behind a Service.
-#[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "greencommerce.dev",
     version = "v1alpha1",
@@ -30,6 +30,7 @@ use crate::{Autoscaling, EnvVar, Exposure, ImagePullPolicy, LocalReference, Reso
     printcolumn(name = "Pods", type_ = "string", json_path = ".status.pods"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason", priority = 1),
+    printcolumn(name = "Endpoint", type_ = "string", json_path = ".status.endpoint", priority = 1),
     printcolumn(name = "Image", type_ = "string", json_path = ".spec.image", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z][-a-z0-9]*$')").message("the name must be a DNS label, as it becomes the name of a Service: lower case letters, digits and '-', starting with a letter, at most 63 characters")
@@ -38,9 +39,15 @@ use crate::{Autoscaling, EnvVar, Exposure, ImagePullPolicy, LocalReference, Reso
 #[x_kube(
     validation = Rule::new("!(has(self.replicas) && has(self.autoscaling))")
         .message("set replicas or autoscaling, not both: the autoscaler decides the number of pods"),
-    validation = Rule::new("!has(self.exposure) || !has(self.exposure.nodePort) \
-        || self.ports.exists(port, port.name == 'http') && !self.ports.exists(port, port.name == 'grpc')")
-        .message("exposure on a node port needs a port named http and none named grpc: gRPC stays inside the cluster"),
+    validation = Rule::new("!has(self.exposure) || has(self.exposure.internal) || self.ports.exists(port, port.name == 'http')")
+        .message("exposure needs a port named http"),
+    validation = Rule::new("!has(self.exposure) || !(has(self.exposure.nodePort) || has(self.exposure.loadBalancer)) \
+        || !self.ports.exists(port, port.name == 'grpc')")
+        .message("exposure on a node port or a load balancer allows no port named grpc: gRPC stays inside the cluster"),
+    validation = Rule::new("!has(self.host) || has(self.exposure) && has(self.exposure.ingress)")
+        .message("host is used by an Ingress only: set exposure.ingress, or remove host"),
+    validation = Rule::new("!has(self.exposure) || !has(self.exposure.ingress) || !has(self.exposure.ingress.tls) || has(self.host)")
+        .message("exposure.ingress.tls needs host: a certificate is for a name"),
 )]
 pub struct StoreServiceSpec {
     /// Name of the store this service belongs to.
@@ -94,6 +101,15 @@ pub struct StoreServiceSpec {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub config_maps: Vec<ConfigMapMount>,
+    /// Where the pods run, and what they are called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodOverrides>,
+    /// Host name at which the service is reached, for `exposure.ingress`; every host that leads to it if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new("!format.dns1123Subdomain().validate(self).hasValue()")
+        .message("must be a host name such as shop.example.com, without scheme, port and path"))]
+    pub host: Option<String>,
     /// How the service is reached from outside the cluster; only from inside it if left out.
     // No default in the schema, as in `StoreSpec`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -199,6 +215,9 @@ pub struct StoreServiceStatus {
     /// Tag of the image that every pod runs; the last one that did, while pods are being replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// Where the service is reached from outside the cluster, as soon as its address is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
     /// Pods that exist.
     #[serde(default)]
     pub replicas: i32,

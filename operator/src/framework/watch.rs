@@ -58,6 +58,7 @@ fn spawn(scope: Scope, context: &Context, queues: &Queues, writers: Writers) -> 
         watches.child(writers.jobs, |_| {}),
         watches.child(writers.autoscalers, |_| {}),
         watches.child(writers.disruption_budgets, |_| {}),
+        watches.child(writers.ingresses, |_| {}),
         watches.child(writers.pods, prune_pod),
     ]
 }

@@ -32,7 +32,7 @@ pub(super) fn derive(
     let status = StoreStatus {
         version: if rolled { Some(of.version.clone()) } else { before.and_then(|before| before.version.clone()) },
         services: services(of, seen),
-        endpoints: endpoints(of),
+        endpoints: endpoints(of, seen),
         ..StoreStatus::default()
     };
     (status, findings(of, plan, parts, rolled))
@@ -254,9 +254,11 @@ fn services(of: &Validated, seen: &Seen) -> Vec<ServiceStatus> {
     services
 }
 
-fn endpoints(of: &Validated) -> Option<Endpoints> {
+fn endpoints(of: &Validated, seen: &Seen) -> Option<Endpoints> {
+    let gateway = seen.services.get(&ServiceName::Gateway).and_then(|service| service.status.as_ref());
     of.services.contains_key(&ServiceName::Gateway).then(|| Endpoints {
         api: format!("http://{}.{}.svc:8080", of.names.service(ServiceName::Gateway), of.namespace),
+        external: gateway.and_then(|status| status.endpoint.clone()),
         node_port: of.exposure.node_port.as_ref().map(|exposure| exposure.port),
     })
 }

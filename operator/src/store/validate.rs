@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use api::{
     Autoscaling, DatabaseTarget, DeletionPolicy, EnvVar, Exposure, ExternalKafka, ImagePullPolicy, LocalReference,
-    LogLevel, Reason, Resources, ServiceName, ServiceSettings, Store,
+    LogLevel, PodOverrides, Reason, Resources, ServiceName, ServiceSettings, Store,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt;
@@ -24,6 +24,7 @@ pub(super) struct Validated {
     /// The release to run, as the user calls it.
     pub(super) version: String,
     pub(super) image: Image,
+    pub(super) host: Option<String>,
     pub(super) exposure: Exposure,
     pub(super) database: DatabaseTarget,
     pub(super) kafka: Kafka,
@@ -73,12 +74,13 @@ pub(super) struct DataServer {
 }
 
 /// One service, with its settings.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Service {
     pub(super) replicas: Option<i32>,
     pub(super) autoscaling: Option<Autoscaling>,
     pub(super) resources: Option<Resources>,
     pub(super) env: Vec<EnvVar>,
+    pub(super) pod: Option<PodOverrides>,
 }
 
 /// The spec passed a schema that this operator does not know.
@@ -128,6 +130,7 @@ pub(super) fn validate(store: &Store, seen: &Seen) -> Result<Validated, Validate
             pull_secrets: spec.image.pull_secrets,
         },
         version: spec.version,
+        host: spec.host,
         exposure: spec.exposure.unwrap_or_default(),
         database: spec.database,
         kafka: kafka(spec.kafka, seen)?,
@@ -190,6 +193,7 @@ fn services(settings: &[ServiceSettings]) -> BTreeMap<ServiceName, Service> {
                     autoscaling: settings.autoscaling.clone(),
                     resources: settings.resources.clone(),
                     env: settings.env.clone(),
+                    pod: settings.pod.clone(),
                 },
                 None => Service::default(),
             };

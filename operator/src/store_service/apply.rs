@@ -26,6 +26,11 @@ pub(super) async fn apply(context: &Context, seen: &Seen, children: Children) ->
         (None, Some(left)) => delete(context, &**left).await?,
         (None, None) => false,
     };
+    wrote |= match (children.ingress, &seen.ingress) {
+        (Some(desired), _) => apply_child(context, desired).await?,
+        (None, Some(left)) => delete(context, &**left).await?,
+        (None, None) => false,
+    };
     wrote |= match (children.autoscaler, &seen.autoscaler) {
         (Some(desired), _) => apply_child(context, desired).await?,
         (None, Some(left)) => delete(context, &**left).await?,

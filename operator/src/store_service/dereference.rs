@@ -10,6 +10,7 @@ use k8s_openapi::api::{
     apps::v1::Deployment,
     autoscaling::v2::HorizontalPodAutoscaler,
     core::v1::{self, Pod, Service},
+    networking::v1::Ingress,
     policy::v1::PodDisruptionBudget,
 };
 use kube::{Api, ResourceExt};
@@ -23,6 +24,7 @@ pub(super) struct Seen {
     pub(super) secrets: BTreeMap<String, Secret>,
     pub(super) deployment: Option<Arc<Deployment>>,
     pub(super) service: Option<Arc<Service>>,
+    pub(super) ingress: Option<Arc<Ingress>>,
     pub(super) autoscaler: Option<Arc<HorizontalPodAutoscaler>>,
     pub(super) disruption_budget: Option<Arc<PodDisruptionBudget>>,
     pub(super) pods: Vec<Arc<Pod>>,
@@ -71,6 +73,7 @@ pub(super) async fn dereference(context: &Context, service: &StoreService) -> Re
         secrets,
         deployment: cache.get(space, &name),
         service: cache.get(space, &name),
+        ingress: cache.get(space, &name),
         autoscaler: cache.get(space, &name),
         disruption_budget: cache.get(space, &name),
         pods: cache.labelled(space, label::SERVICE, &name),

@@ -1,5 +1,6 @@
 //! StoreService: a Deployment with what belongs to it.
 
+mod address;
 mod apply;
 mod build;
 mod dereference;

@@ -7,7 +7,7 @@ use k8s_openapi::api::{
     core::v1::{ContainerStatus, Pod},
 };
 
-use super::{dereference::Seen, validate::Validated};
+use super::{address, dereference::Seen, validate::Validated};
 use crate::{
     framework::{Finding, trouble_of},
     workload::image_tag,
@@ -40,6 +40,7 @@ pub(super) fn derive(
         desired_replicas: counts.desired,
         pods: Some(format!("{}/{}", counts.ready, counts.desired)),
         selector: Some(selector(of)),
+        endpoint: address::endpoint(of, seen),
         ..StoreServiceStatus::default()
     };
     (status, verdict.findings())
@@ -115,7 +116,7 @@ fn verdict(of: &Validated, seen: &Seen, counts: Counts, wrote: bool, now: Timest
     }
     if counts.updated == counts.exist && counts.updated >= of.scaling.least() && counts.available >= of.scaling.least()
     {
-        return Verdict::Ready;
+        return if address::is_pending(of, seen) { no_address(of) } else { Verdict::Ready };
     }
     if let Some(refused) = refused(&status) {
         return Verdict::Stuck(Reason::PodsRefused, format!("the API server refuses pods: {refused}"));
@@ -124,6 +125,11 @@ fn verdict(of: &Validated, seen: &Seen, counts: Counts, wrote: bool, now: Timest
         return Verdict::Stuck(trouble.reason, trouble.message);
     }
     waiting(seen, counts, now)
+}
+
+fn no_address(of: &Validated) -> Verdict {
+    let message = format!("the pods are ready; Service {} waits for the address of its load balancer", of.name);
+    Verdict::Waiting(Reason::AddressPending, message)
 }
 
 fn waiting(seen: &Seen, counts: Counts, now: Timestamp) -> Verdict {
@@ -246,6 +252,18 @@ mod tests {
         assert_eq!(ready(&auto, &seen(3, (3, 3), &growing, &[]), false), (true, Reason::AllReady));
         let none = json!({"replicas": 1, "updatedReplicas": 1});
         assert_eq!(ready(&auto, &seen(1, (3, 3), &none, &[]), false), (false, Reason::PodsStarting));
+    }
+
+    #[test]
+    fn a_service_that_nobody_can_reach_yet_is_not_ready_and_will_be() {
+        let mut one = service(&json!({"replicas": 1}));
+        one.exposure = serde_json::from_value(json!({"loadBalancer": {}})).unwrap();
+        let up = json!({"replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1});
+        let mut seen = seen(1, (1, 1), &up, &[]);
+        assert_eq!(ready(&one, &seen, false), (false, Reason::AddressPending));
+        let address = json!({"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}});
+        seen.service = Some(Arc::new(serde_json::from_value(address).unwrap()));
+        assert_eq!(ready(&one, &seen, false), (true, Reason::AllReady));
     }
 
     #[test]

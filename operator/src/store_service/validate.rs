@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use api::{
-    Autoscaling, ConfigMapMount, EnvVar, LocalReference, Reason, Resources, ServicePort, StoreService,
-    StoreServiceSpec, label,
+    Autoscaling, ConfigMapMount, EnvVar, Exposure, LocalReference, PodOverrides, Reason, Resources, ServicePort,
+    StoreService, StoreServiceSpec, label,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt;
@@ -40,16 +40,18 @@ pub(super) struct Validated {
     /// Changes with the content of the Secrets that the container reads; none if it reads none.
     pub(super) secrets_hash: Option<String>,
     pub(super) config_maps: Vec<ConfigMapMount>,
-    pub(super) node_port: Option<i32>,
+    pub(super) pod: PodOverrides,
+    pub(super) host: Option<String>,
+    pub(super) exposure: Exposure,
 }
 
 /// Who decides the number of pods.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Scaling {
     /// The resource.
     Fixed(i32),
     /// The autoscaler; the operator never touches the number.
-    Auto(Autoscaling),
+    Auto(Box<Autoscaling>),
 }
 
 impl Scaling {
@@ -109,7 +111,7 @@ pub(super) fn validate(service: &StoreService, seen: &Seen) -> Result<Validated,
         args: spec.args,
         ports: spec.ports,
         scaling: match spec.autoscaling {
-            Some(autoscaling) => Scaling::Auto(autoscaling),
+            Some(autoscaling) => Scaling::Auto(Box::new(autoscaling)),
             None => Scaling::Fixed(spec.replicas.unwrap_or(1)),
         },
         resources: spec.resources,
@@ -117,7 +119,9 @@ pub(super) fn validate(service: &StoreService, seen: &Seen) -> Result<Validated,
         env: spec.env,
         database: spec.database.map(|database| database.secret_ref.name),
         config_maps: spec.config_maps,
-        node_port: spec.exposure.and_then(|exposure| exposure.node_port).map(|exposure| exposure.port),
+        pod: spec.pod.unwrap_or_default(),
+        host: spec.host,
+        exposure: spec.exposure.unwrap_or_default(),
         name,
     })
 }

@@ -41,6 +41,8 @@ fn service(of: &Store, name: ServiceName, settings: &Service, image: &str) -> St
             database: has_database(name)
                 .then(|| ServiceDatabase { secret_ref: LocalReference { name: of.names.database_secret(name) } }),
             config_maps: gateway.then(|| route_files(of)).into_iter().collect(),
+            pod: settings.pod.clone(),
+            host: of.host.clone().filter(|_| gateway),
             exposure: gateway.then(|| of.exposure.clone()),
         },
         status: None,

@@ -71,10 +71,11 @@ fn selector(of: &Validated) -> LabelSelector {
 /// A function of the resource and the content of its Secrets, and of nothing else: a new operator restarts no pod.
 fn template(of: &Validated) -> PodTemplateSpec {
     let secrets = of.secrets_hash.as_ref().map(|hash| (ANNOTATION_SECRETS.to_owned(), hash.clone()));
+    let annotations: BTreeMap<String, String> = of.pod.annotations.clone().into_iter().chain(secrets).collect();
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
-            labels: Some(of.labels.clone()),
-            annotations: secrets.map(|pair| BTreeMap::from([pair])),
+            labels: Some(of.pod.labels.clone().into_iter().chain(of.labels.clone()).collect()),
+            annotations: (!annotations.is_empty()).then_some(annotations),
             ..ObjectMeta::default()
         }),
         spec: Some(PodSpec {
@@ -84,7 +85,11 @@ fn template(of: &Validated) -> PodTemplateSpec {
             image_pull_secrets: (!of.pull_secrets.is_empty()).then(|| pull_secrets(of)),
             security_context: Some(restricted_pod(USER)),
             termination_grace_period_seconds: Some(GRACE_SECONDS),
-            topology_spread_constraints: Some(vec![spread(of)]),
+            node_selector: (!of.pod.node_selector.is_empty()).then(|| of.pod.node_selector.clone()),
+            tolerations: (!of.pod.tolerations.is_empty()).then(|| of.pod.tolerations.clone()),
+            affinity: of.pod.affinity.clone(),
+            priority_class_name: of.pod.priority_class_name.clone(),
+            topology_spread_constraints: Some(spread(of)),
             containers: vec![container(of)],
             volumes: Some(volumes(of)),
             ..PodSpec::default()
@@ -96,16 +101,23 @@ fn pull_secrets(of: &Validated) -> Vec<LocalObjectReference> {
     of.pull_secrets.iter().map(|secret| LocalObjectReference { name: secret.name.clone() }).collect()
 }
 
-/// Pods of one service, of one version, stand on different nodes where there are such.
-fn spread(of: &Validated) -> TopologySpreadConstraint {
-    TopologySpreadConstraint {
-        max_skew: 1,
-        topology_key: "kubernetes.io/hostname".to_owned(),
-        when_unsatisfiable: "ScheduleAnyway".to_owned(),
-        label_selector: Some(selector(of)),
-        match_label_keys: Some(vec!["pod-template-hash".to_owned()]),
-        ..TopologySpreadConstraint::default()
+/// Pods of one service, of one version, stand on different nodes where there are such, unless users say otherwise.
+fn spread(of: &Validated) -> Vec<TopologySpreadConstraint> {
+    if of.pod.topology_spread_constraints.is_empty() {
+        return vec![TopologySpreadConstraint {
+            max_skew: 1,
+            topology_key: "kubernetes.io/hostname".to_owned(),
+            when_unsatisfiable: "ScheduleAnyway".to_owned(),
+            label_selector: Some(selector(of)),
+            match_label_keys: Some(vec!["pod-template-hash".to_owned()]),
+            ..TopologySpreadConstraint::default()
+        }];
     }
+    let counted = |given: &TopologySpreadConstraint| TopologySpreadConstraint {
+        label_selector: given.label_selector.clone().or_else(|| Some(selector(of))),
+        ..given.clone()
+    };
+    of.pod.topology_spread_constraints.iter().map(counted).collect()
 }
 
 fn container(of: &Validated) -> Container {

@@ -1,6 +1,7 @@
 //! Step 3: the children of a StoreService. Pure.
 
 mod deployment;
+mod ingress;
 mod network;
 mod scaling;
 
@@ -12,6 +13,7 @@ use k8s_openapi::{
         apps::v1::Deployment,
         autoscaling::v2::HorizontalPodAutoscaler,
         core::v1::{Service, ServiceAccount},
+        networking::v1::Ingress,
         policy::v1::PodDisruptionBudget,
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
@@ -25,6 +27,7 @@ pub(super) struct Children {
     pub(super) service_account: ServiceAccount,
     pub(super) deployment: Deployment,
     pub(super) service: Option<Service>,
+    pub(super) ingress: Option<Ingress>,
     pub(super) autoscaler: Option<HorizontalPodAutoscaler>,
     pub(super) disruption_budget: Option<PodDisruptionBudget>,
 }
@@ -34,6 +37,7 @@ pub(super) fn build(of: &Validated) -> Children {
         service_account: network::service_account(of),
         deployment: deployment::deployment(of),
         service: network::service(of),
+        ingress: ingress::ingress(of),
         autoscaler: scaling::autoscaler(of),
         disruption_budget: scaling::disruption_budget(of),
     }
@@ -77,6 +81,7 @@ mod tests {
             children.service_account,
             children.deployment,
             children.service,
+            children.ingress,
             children.autoscaler,
             children.disruption_budget,
         ])
@@ -90,6 +95,29 @@ mod tests {
     #[test]
     fn a_full_service_has_every_child() {
         insta::assert_yaml_snapshot!(everything(&children(include_str!("fixtures/full.yaml"))));
+    }
+
+    #[test]
+    fn a_service_behind_an_ingress_is_routed_to_by_its_host() {
+        let children = children(include_str!("fixtures/ingress.yaml"));
+        let cluster_ip = children.service.unwrap().spec.unwrap().type_;
+        assert_eq!(cluster_ip.as_deref(), Some("ClusterIP"));
+        insta::assert_yaml_snapshot!(children.ingress.unwrap());
+    }
+
+    #[test]
+    fn what_users_say_of_the_pods_reaches_them_and_takes_nothing_away_from_the_operator() {
+        let children = children(include_str!("fixtures/pods.yaml"));
+        insta::assert_yaml_snapshot!(serde_json::json!([children.deployment.spec.template, children.autoscaler]));
+    }
+
+    #[test]
+    fn a_load_balancer_takes_the_place_of_the_ingress() {
+        let fixture = include_str!("fixtures/ingress.yaml");
+        let (head, _) = fixture.split_once("  host:").unwrap();
+        let children = children(&format!("{head}  exposure: {{loadBalancer: {{}}}}\n"));
+        assert_eq!(children.service.unwrap().spec.unwrap().type_.as_deref(), Some("LoadBalancer"));
+        assert!(children.ingress.is_none());
     }
 
     #[test]
