@@ -84,6 +84,7 @@ impl Reason {
                 | Self::ChildNotReady
                 | Self::PodsStarting
                 | Self::AddressPending
+                | Self::RoutePending
                 | Self::RollingOut
                 | Self::VolumePending
                 | Self::VolumeResizing
@@ -112,6 +113,8 @@ reasons! {
     PodsStarting,
     /// A load balancer has no address yet.
     AddressPending,
+    /// The gateway has not been told of a route yet.
+    RoutePending,
     /// Pods are being replaced.
     RollingOut,
     /// No node can take a pod.
@@ -148,6 +151,10 @@ reasons! {
     Upgrading,
     /// The version of the spec runs.
     UpToDate,
+    /// The Store that a StoreService belongs to does not exist.
+    StoreMissing,
+    /// Another StoreService of the store has the route or the database.
+    TakenByAnother,
     /// The spec cannot be carried out.
     SpecInvalid,
     /// The stored object does not fit its schema.

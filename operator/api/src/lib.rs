@@ -35,10 +35,11 @@ pub use store::{
 };
 pub use store_database::{
     DatabaseStatus, DatabaseTarget, ExternalDatabase, ManagedDatabase, NamedDatabase, StoreDatabase, StoreDatabaseSpec,
-    StoreDatabaseStatus,
+    StoreDatabaseStatus, login_secret,
 };
 pub use store_service::{
-    ConfigMapMount, PortName, ServiceDatabase, ServicePort, StoreService, StoreServiceSpec, StoreServiceStatus,
+    ConfigMapMount, PortName, ServiceDatabase, ServicePort, ServiceRoute, ServiceTopic, StoreService, StoreServiceSpec,
+    StoreServiceStatus,
 };
 pub use store_topic::{StoreTopic, StoreTopicSpec, StoreTopicStatus, TopicConfig};
 

@@ -8,7 +8,7 @@ use k8s_openapi::{
     NamespaceResourceScope,
     api::{
         apps::v1::StatefulSet,
-        core::v1::{Pod, PodSpec, Secret},
+        core::v1::{ConfigMap, Pod, PodSpec, Secret},
     },
 };
 use kube::{
@@ -23,6 +23,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 
 use super::{Cache, Cached, Context, Queues, Wake, cache::Writers, chain, metrics, names::describe, namespace};
+use crate::guests::{is_of_users, of_store};
 
 /// A watch that never ends by itself.
 type Watch = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -44,15 +45,15 @@ impl Cache {
 fn spawn(scope: Scope, context: &Context, queues: &Queues, writers: Writers) -> Vec<Watch> {
     let watches = Watches { scope, context, queues };
     vec![
-        watches.primary(writers.stores),
-        watches.primary(writers.store_services),
-        watches.primary(writers.store_databases),
-        watches.primary(writers.store_topics),
+        watches.primary(writers.stores, |store| Some(store.name_any())),
+        watches.primary(writers.store_services, |service| is_of_users(service).then(|| service.spec.store.clone())),
+        watches.primary(writers.store_databases, |database| label_of(database, label::STORE).map(str::to_owned)),
+        watches.primary(writers.store_topics, |_| None),
         watches.child(writers.deployments, |_| {}),
         watches.stateful_sets(writers.stateful_sets),
         watches.child(writers.services, |_| {}),
         watches.child(writers.service_accounts, |_| {}),
-        watches.child(writers.config_maps, |_| {}),
+        watches.config_maps(writers.config_maps),
         watches.secrets(writers.secrets),
         watches.child(writers.claims, |_| {}),
         watches.child(writers.jobs, |_| {}),
@@ -88,14 +89,18 @@ struct Watches<'a> {
 }
 
 impl Watches<'_> {
-    /// A kind of ours: its own changes wake its controller, and its owner's.
-    fn primary<K>(&self, writer: Writer<K>) -> Watch
+    /// A kind of ours: its own changes wake its controller, and its owner's. Where it concerns the guests of a store, these
+    /// are woken too, and the store.
+    fn primary<K>(&self, writer: Writer<K>, hosts: fn(&K) -> Option<String>) -> Watch
     where
         K: Cached + Resource<Scope = NamespaceResourceScope> + DeserializeOwned + Debug,
     {
-        let wakes = |object: &K, _: &Cache| {
+        let wakes = move |object: &K, cache: &Cache| {
             let mut wakes = Wake::owners(object);
             wakes.insert(Wake::of(object));
+            if let Some(store) = hosts(object) {
+                wakes.extend(household(cache, namespace(object), &store));
+            }
             wakes
         };
         self.watch(watcher::Config::default(), writer, |_| {}, wakes)
@@ -107,6 +112,23 @@ impl Watches<'_> {
         K: Cached + Resource<Scope = NamespaceResourceScope> + DeserializeOwned + Debug,
     {
         self.watch(ours(), writer, prune, |object, _| Wake::owners(object))
+    }
+
+    /// The gateway's routes also wake the guests to whom they lead.
+    fn config_maps(&self, writer: Writer<ConfigMap>) -> Watch {
+        self.watch(
+            ours(),
+            writer,
+            |_| {},
+            |file: &ConfigMap, cache| {
+                let mut wakes = Wake::owners(file);
+                if let (Some("routes"), Some(store)) = (label_of(file, label::COMPONENT), label_of(file, label::STORE))
+                {
+                    wakes.extend(household(cache, namespace(file), store));
+                }
+                wakes
+            },
+        )
     }
 
     /// A broker also wakes the topics that wait for it.
@@ -171,7 +193,14 @@ fn ours() -> watcher::Config {
     watcher::Config::default().labels(&format!("{}={MANAGED_BY}", label::MANAGED_BY))
 }
 
-fn label_of<'a>(object: &'a StatefulSet, key: &str) -> Option<&'a str> {
+/// A store and its guests.
+fn household(cache: &Cache, space: &str, store: &str) -> BTreeSet<Wake> {
+    let host = Wake { kind: Store::kind(&()).into_owned(), namespace: space.to_owned(), name: store.to_owned() };
+    let guests = of_store(cache, space, store);
+    guests.iter().map(|guest| Wake::of(&**guest)).chain([host]).collect()
+}
+
+fn label_of<'a, K: ResourceExt>(object: &'a K, key: &str) -> Option<&'a str> {
     object.labels().get(key).map(String::as_str)
 }
 

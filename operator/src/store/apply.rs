@@ -11,7 +11,10 @@ use super::{
     plan::{Plan, obsolete_jobs},
     validate::Validated,
 };
-use crate::framework::{ApplyError, Context, apply as apply_child, delete};
+use crate::{
+    framework::{ApplyError, Context, apply as apply_child, delete},
+    guests::is_of_users,
+};
 
 /// A part of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,7 +102,8 @@ async fn server(context: &Context, server: DataServer) -> Result<bool, ApplyErro
 
 async fn delete_disabled(context: &Context, of: &Validated, seen: &Seen) -> Result<bool, ApplyError> {
     let mut wrote = false;
-    let disabled = |name: &&ServiceName| !of.services.contains_key(name);
+    // One of that name may be a user's own, in the place of ours.
+    let disabled = |name: &&ServiceName| !of.services.contains_key(name) && !is_of_users(&seen.services[name]);
     for name in seen.services.keys().filter(disabled) {
         wrote |= delete(context, &*seen.services[name]).await?;
     }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     framework::{Context, ReconcileError, Retry, namespace},
-    storage,
+    guests, storage,
 };
 
 /// What was read.
@@ -34,6 +34,8 @@ pub(super) struct Seen {
     /// Where the cache is, if somebody else runs it.
     pub(super) cache_address: Option<CacheAddress>,
     pub(super) routes: Option<Arc<ConfigMap>>,
+    /// Services that users added to the store.
+    pub(super) guests: Vec<Arc<StoreService>>,
     /// Migrations, of this version and of others.
     pub(super) jobs: Vec<Arc<Job>>,
     /// Pods of migrations.
@@ -104,6 +106,7 @@ pub(super) async fn dereference(context: &Context, store: &Store) -> Result<Seen
             .await?,
         cache_address: external::cache_address(context, store).await?,
         routes: cache.get(space, &names.routes()),
+        guests: guests::of_store(cache, space, &name),
         jobs: cache.labelled(space, label::STORE, &name),
         job_pods: of_store("migration"),
     })

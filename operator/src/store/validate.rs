@@ -1,6 +1,9 @@
 //! Step 2: what a Store asks for, with every default in its place. Pure.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use api::{
     Autoscaling, DatabaseTarget, DeletionPolicy, EnvVar, Exposure, ExternalKafka, ImagePullPolicy, LocalReference,
@@ -12,6 +15,7 @@ use kube::ResourceExt;
 use super::{dereference::Seen, names::Names};
 use crate::{
     framework::{ReconcileError, Retry, namespace, owner_reference},
+    guests::{Given, give},
     storage,
 };
 
@@ -31,6 +35,10 @@ pub(super) struct Validated {
     pub(super) cache: Cache,
     /// The services that run, by name.
     pub(super) services: BTreeMap<ServiceName, Service>,
+    /// What services that users added to the store were given.
+    pub(super) given: Given,
+    /// Databases that were asked for so far, beside the store's own: they stay until the store's data goes.
+    pub(super) held_databases: BTreeSet<String>,
     pub(super) currency: String,
     pub(super) log_level: LogLevel,
     pub(super) migration_timeout: Duration,
@@ -136,11 +144,18 @@ pub(super) fn validate(store: &Store, seen: &Seen) -> Result<Validated, Validate
         kafka: kafka(spec.kafka, seen)?,
         cache: cache(spec.cache, seen)?,
         services: services(&spec.services),
+        given: give(&seen.guests),
+        held_databases: held_databases(seen),
         currency: spec.payments.currency,
         log_level: spec.observability.log_level,
         migration_timeout: duration(&timeout).ok_or(ValidateError::MigrationTimeout(timeout))?,
         deletion_policy: spec.deletion_policy,
     })
+}
+
+fn held_databases(seen: &Seen) -> BTreeSet<String> {
+    let held = seen.database.iter().flat_map(|database| &database.spec.databases);
+    held.map(|database| database.name.clone()).collect()
 }
 
 fn kafka(spec: api::Kafka, seen: &Seen) -> Result<Kafka, ValidateError> {

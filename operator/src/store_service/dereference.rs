@@ -15,6 +15,7 @@ use k8s_openapi::api::{
 };
 use kube::{Api, ResourceExt};
 
+use super::guest::Host;
 use crate::framework::{Context, ReconcileError, Retry, content_hash, namespace};
 
 /// What was read.
@@ -28,6 +29,8 @@ pub(super) struct Seen {
     pub(super) autoscaler: Option<Arc<HorizontalPodAutoscaler>>,
     pub(super) disruption_budget: Option<Arc<PodDisruptionBudget>>,
     pub(super) pods: Vec<Arc<Pod>>,
+    /// What there is of what the service asks of its store.
+    pub(super) host: Host,
 }
 
 /// What may be known of a Secret outside this step: not its values.
@@ -65,8 +68,8 @@ pub(super) async fn dereference(context: &Context, service: &StoreService) -> Re
     let cache = &context.cache;
     let mut secrets = BTreeMap::new();
     for name in service.spec.secrets() {
-        if let Some(secret) = secret(context, space, name).await? {
-            secrets.insert(name.to_owned(), secret);
+        if let Some(secret) = secret(context, space, &name).await? {
+            secrets.insert(name, secret);
         }
     }
     Ok(Seen {
@@ -77,6 +80,7 @@ pub(super) async fn dereference(context: &Context, service: &StoreService) -> Re
         autoscaler: cache.get(space, &name),
         disruption_budget: cache.get(space, &name),
         pods: cache.labelled(space, label::SERVICE, &name),
+        host: Host::look(cache, service),
     })
 }
 

@@ -5,6 +5,7 @@ mod apply;
 mod build;
 mod dereference;
 mod error;
+mod guest;
 mod status;
 mod validate;
 
@@ -36,7 +37,8 @@ impl Reconciler for StoreServiceReconciler {
         let seen = dereference::dereference(context, &service).await?;
         let validated = validate::validate(&service, &seen)?;
         let children = build::build(&validated);
-        let wrote = apply::apply(context, &seen, children).await?;
+        // The children are many and large: they need not live in every reconciliation that waits.
+        let wrote = Box::pin(apply::apply(context, &seen, children)).await?;
         let (status, findings) = status::derive(&validated, &seen, service.status.as_ref(), wrote, context.clock.now());
         let waits = findings.iter().any(|finding| !finding.holds && finding.condition == ConditionType::Ready);
         write_status(context, &*service, status, findings).await?;
@@ -87,6 +89,17 @@ mod tests {
             error.to_string(),
             "the Secret green-catalog-database does not exist: the service starts as soon as it does"
         );
+        scenario.finish();
+    }
+
+    #[tokio::test]
+    async fn a_service_added_to_a_store_that_does_not_exist_is_not_made() {
+        let service: StoreService = serde_yaml::from_str(include_str!("build/fixtures/guest.yaml")).unwrap();
+        let secret = "GET /api/v1/namespaces/shop/secrets/green-parcels-database";
+        let (scenario, context, _) = Scenario::of(vec![Call::refused(secret, 404, "not found")]);
+        let result = Box::pin(StoreServiceReconciler.reconcile(&context, Arc::new(service))).await;
+        let expected = "the Store green does not exist: the service starts as soon as it does";
+        assert_eq!(result.unwrap_err().to_string(), expected);
         scenario.finish();
     }
 

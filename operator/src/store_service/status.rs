@@ -7,7 +7,7 @@ use k8s_openapi::api::{
     core::v1::{ContainerStatus, Pod},
 };
 
-use super::{address, dereference::Seen, validate::Validated};
+use super::{address, dereference::Seen, guest, validate::Validated};
 use crate::{
     framework::{Finding, trouble_of},
     workload::image_tag,
@@ -116,7 +116,7 @@ fn verdict(of: &Validated, seen: &Seen, counts: Counts, wrote: bool, now: Timest
     }
     if counts.updated == counts.exist && counts.updated >= of.scaling.least() && counts.available >= of.scaling.least()
     {
-        return if address::is_pending(of, seen) { no_address(of) } else { Verdict::Ready };
+        return serving(of, seen);
     }
     if let Some(refused) = refused(&status) {
         return Verdict::Stuck(Reason::PodsRefused, format!("the API server refuses pods: {refused}"));
@@ -127,9 +127,17 @@ fn verdict(of: &Validated, seen: &Seen, counts: Counts, wrote: bool, now: Timest
     waiting(seen, counts, now)
 }
 
-fn no_address(of: &Validated) -> Verdict {
-    let message = format!("the pods are ready; Service {} waits for the address of its load balancer", of.name);
-    Verdict::Waiting(Reason::AddressPending, message)
+/// The pods are ready; whether they can be reached, and have what was asked for them.
+fn serving(of: &Validated, seen: &Seen) -> Verdict {
+    if address::is_pending(of, seen) {
+        let message = format!("the pods are ready; Service {} waits for the address of its load balancer", of.name);
+        return Verdict::Waiting(Reason::AddressPending, message);
+    }
+    match guest::missing(of.guest.as_ref(), &seen.host) {
+        None => Verdict::Ready,
+        Some((reason, message)) if reason.is_failure() => Verdict::Stuck(reason, message),
+        Some((reason, message)) => Verdict::Waiting(reason, message),
+    }
 }
 
 fn waiting(seen: &Seen, counts: Counts, now: Timestamp) -> Verdict {

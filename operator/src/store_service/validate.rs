@@ -9,7 +9,10 @@ use api::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt;
 
-use super::dereference::Seen;
+use super::{
+    dereference::Seen,
+    guest::{self, Guest, GuestError},
+};
 use crate::framework::{ReconcileError, Retry, content_hash, labels, namespace, owner_reference, standard_labels};
 
 /// The key of a database Secret that holds the address.
@@ -39,6 +42,8 @@ pub(super) struct Validated {
     pub(super) database: Option<String>,
     /// Changes with the content of the Secrets that the container reads; none if it reads none.
     pub(super) secrets_hash: Option<String>,
+    /// What the service has of its store.
+    pub(super) guest: Option<Guest>,
     pub(super) config_maps: Vec<ConfigMapMount>,
     pub(super) pod: PodOverrides,
     pub(super) host: Option<String>,
@@ -79,6 +84,8 @@ pub(crate) enum ValidateError {
     SecretMissing(String),
     #[error("the Secret {name} has no key {key}: put the value of {variable} there")]
     SecretInvalid { name: String, key: String, variable: String },
+    #[error(transparent)]
+    Guest(#[from] GuestError),
 }
 
 impl ReconcileError for ValidateError {
@@ -86,17 +93,24 @@ impl ReconcileError for ValidateError {
         match self {
             Self::SecretMissing(_) => Reason::SecretMissing,
             Self::SecretInvalid { .. } => Reason::SecretInvalid,
+            Self::Guest(error) => error.reason(),
         }
     }
 
     fn retry(&self) -> Retry {
-        // A Secret that bears our label wakes us; one made by hand does not.
-        Retry::After(Duration::from_secs(1))
+        match self {
+            // A Secret that bears our label wakes us; one made by hand does not.
+            Self::SecretMissing(_) | Self::SecretInvalid { .. } => Retry::After(Duration::from_secs(1)),
+            Self::Guest(_) => Retry::OnChange,
+        }
     }
 }
 
 pub(super) fn validate(service: &StoreService, seen: &Seen) -> Result<Validated, ValidateError> {
     let (name, spec) = (service.name_any(), service.spec.clone());
+    let guest = guest::validate(service, &seen.host)?;
+    let (database, secrets_hash) = (spec.database_secret(), secrets_hash(&spec, seen)?);
+    let events = guest.iter().flat_map(Guest::variables);
     let short = name.strip_prefix(&format!("{}-", spec.store)).unwrap_or(&name);
     let mut all = standard_labels(&spec.store, short, "service");
     all.insert(label::SERVICE.to_owned(), name.clone());
@@ -115,11 +129,12 @@ pub(super) fn validate(service: &StoreService, seen: &Seen) -> Result<Validated,
             None => Scaling::Fixed(spec.replicas.unwrap_or(1)),
         },
         resources: spec.resources,
-        secrets_hash: secrets_hash(&service.spec, seen)?,
-        env: spec.env,
-        database: spec.database.map(|database| database.secret_ref.name),
+        env: spec.env.into_iter().chain(events).collect(),
+        database,
+        secrets_hash,
         config_maps: spec.config_maps,
         pod: spec.pod.unwrap_or_default(),
+        guest,
         host: spec.host,
         exposure: spec.exposure.unwrap_or_default(),
         name,
@@ -128,7 +143,8 @@ pub(super) fn validate(service: &StoreService, seen: &Seen) -> Result<Validated,
 
 /// Checks that every Secret the container reads is there with the key it reads, and sums them up.
 fn secrets_hash(spec: &StoreServiceSpec, seen: &Seen) -> Result<Option<String>, ValidateError> {
-    let database = spec.database.iter().map(|database| (DATABASE_URL, database.secret_ref.name.as_str(), DATABASE_KEY));
+    let database = spec.database_secret();
+    let database = database.iter().map(|secret| (DATABASE_URL, secret.as_str(), DATABASE_KEY));
     let variables = spec.env.iter().filter_map(|variable| {
         let reference = &variable.value_from.as_ref()?.secret_key_ref;
         Some((variable.name.as_str(), reference.name.as_str(), reference.key.as_str()))

@@ -5,17 +5,18 @@ use api::{NamedDatabase, ServiceName, StoreDatabase, StoreDatabaseSpec};
 use super::{Validated, meta};
 use crate::store::names::has_database;
 
-/// A database for each service that has one. A disabled service keeps its own.
+/// A database for each service that has one, a disabled one too, and for each guest that asked for one.
 pub(super) fn database(of: &Validated) -> StoreDatabase {
-    let mut names: Vec<&str> =
-        ServiceName::ALL.into_iter().filter(|service| has_database(*service)).map(ServiceName::as_str).collect();
-    names.sort_unstable();
+    let own = ServiceName::ALL.into_iter().filter(|service| has_database(*service)).map(ServiceName::as_str);
+    let mut names = of.held_databases.clone();
+    names.extend(own.map(str::to_owned));
+    names.extend(of.given.databases().map(str::to_owned));
     StoreDatabase {
         metadata: meta(of, of.names.store().to_owned(), "postgres", "database"),
         spec: StoreDatabaseSpec {
             managed: of.database.managed.clone(),
             external: of.database.external.clone(),
-            databases: names.into_iter().map(|name| NamedDatabase { name: name.to_owned() }).collect(),
+            databases: names.into_iter().map(|name| NamedDatabase { name }).collect(),
             deletion_policy: of.deletion_policy,
         },
         status: None,

@@ -1,6 +1,6 @@
 //! The event broker: one Kafka process that is broker and controller, and the topics on it.
 
-use api::{ANNOTATION_CONFIG, DeletionPolicy, EnvVar, StoreTopic, StoreTopicSpec};
+use api::{ANNOTATION_CONFIG, DeletionPolicy, StoreTopic, StoreTopicSpec};
 use k8s_openapi::{
     api::core::v1::{ConfigMap, Container, ContainerPort, PodSpec, Probe, TCPSocketAction},
     apimachinery::pkg::util::intstr::IntOrString,
@@ -12,7 +12,8 @@ use super::{
     meta,
 };
 use crate::{
-    framework::{content_bytes, content_hash, host_in, labels},
+    events::{Brokers, PORT},
+    framework::{content_bytes, content_hash, labels},
     store::{
         names::TOPICS,
         validate::{self, Kafka},
@@ -24,7 +25,6 @@ use crate::{
 };
 
 const PART: &str = "kafka";
-const PORT: i32 = 9092;
 const CONTROLLER_PORT: i32 = 9093;
 
 /// Where the volume is.
@@ -65,48 +65,23 @@ pub(super) fn broker(of: &Validated) -> Option<Broker> {
     })
 }
 
-/// Where clients find the store's own broker.
-fn address(of: &Validated) -> String {
-    format!("{}:{PORT}", host_in(&of.namespace, &of.names.kafka()))
-}
-
-/// The variables that tell clients where the events are.
-pub(super) fn addresses(of: &Validated) -> Vec<EnvVar> {
-    let Brokers { bootstrap_servers, topic_prefix, .. } = brokers(of);
-    let prefix = (!topic_prefix.is_empty()).then(|| EnvVar::of("KAFKA_PREFIX", topic_prefix));
-    [EnvVar::of("KAFKA_BOOTSTRAP_SERVERS", bootstrap_servers)].into_iter().chain(prefix).collect()
-}
-
-/// The brokers, whoever runs them, and how the store's topics are kept there.
-struct Brokers {
-    bootstrap_servers: String,
-    topic_prefix: String,
-    topic_replicas: i32,
-    topic_deletion: DeletionPolicy,
-}
-
-fn brokers(of: &Validated) -> Brokers {
+/// The brokers, whoever runs them.
+pub(super) fn brokers(of: &Validated) -> Brokers {
     match &of.kafka {
-        // The topics live on the store's own volume and go with it or stay with it, so they are never deleted one by one:
-        // that would need a broker, which is being deleted at the same time.
-        Kafka::Managed(_) => Brokers {
-            bootstrap_servers: address(of),
-            topic_prefix: String::new(),
-            topic_replicas: 1,
-            topic_deletion: DeletionPolicy::Retain,
-        },
-        Kafka::External(kafka) => Brokers {
-            bootstrap_servers: kafka.bootstrap_servers.clone(),
-            topic_prefix: kafka.topic_prefix.clone(),
-            topic_replicas: kafka.topic_replicas,
-            topic_deletion: of.deletion_policy,
-        },
+        Kafka::Managed(_) => Brokers::own(&of.namespace, of.names.store()),
+        Kafka::External(kafka) => Brokers::external(kafka),
     }
 }
 
 /// The store's topics.
 pub(super) fn topics(of: &Validated) -> Vec<StoreTopic> {
     let brokers = brokers(of);
+    let deletion_policy = match &of.kafka {
+        // The topics live on the store's own volume and go with it or stay with it, so they are never deleted one by one:
+        // that would need a broker, which is being deleted at the same time.
+        Kafka::Managed(_) => DeletionPolicy::Retain,
+        Kafka::External(_) => of.deletion_policy,
+    };
     TOPICS
         .iter()
         .map(|&topic| StoreTopic {
@@ -117,7 +92,7 @@ pub(super) fn topics(of: &Validated) -> Vec<StoreTopic> {
                 partitions: PARTITIONS,
                 replicas: brokers.topic_replicas,
                 config: Vec::new(),
-                deletion_policy: brokers.topic_deletion,
+                deletion_policy,
             },
             status: None,
         })
@@ -149,7 +124,7 @@ fn properties(of: &Validated) -> String {
          share.coordinator.state.topic.num.partitions=8\n\
          group.initial.rebalance.delay.ms=0\n\
          controlled.shutdown.enable=true\n",
-        address(of),
+        brokers(of).bootstrap_servers,
     )
 }
 

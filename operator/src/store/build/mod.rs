@@ -80,6 +80,8 @@ fn labels_of(of: &Validated, part: &str, component: &str) -> BTreeMap<String, St
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use api::{ServiceName, Store};
     use serde_json::{Value, json};
 
@@ -160,6 +162,44 @@ mod tests {
         assert!(children.kafka.is_none() && children.cache.is_none());
         let cart = children.services.iter().find(|service| service.metadata.name.as_deref() == Some("green-cart"));
         insta::assert_yaml_snapshot!("external_topic_and_cart", json!([children.topics[0], cart]));
+    }
+
+    #[test]
+    fn guests_get_a_database_and_a_route_but_none_of_the_platforms() {
+        let guest = |path: &str| -> Arc<StoreService> {
+            let guest = json!({
+                "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreService",
+                "metadata": {"name": "parcels", "namespace": "shop"},
+                "spec": {"store": "green", "image": "x:1", "routes": [{"path": path}], "database": {"name": "parcels"}},
+            });
+            Arc::new(serde_json::from_value(guest).unwrap())
+        };
+        let children = |guest| {
+            let seen = Seen { guests: vec![guest], ..Seen::default() };
+            let validated = validate(&serde_yaml::from_str(MINIMAL).unwrap(), &seen).unwrap();
+            let plan = plan(&validated, &seen);
+            build(&validated, &plan)
+        };
+        let routes = |path: &str| children(guest(path)).routes.unwrap().data.unwrap()["routes.yaml"].clone();
+        assert!(routes("/api/parcels").contains("prefix: /api/parcels\n  upstream: http://parcels:8080"));
+        assert!(!routes("/api/cart").contains("parcels"));
+        let databases = children(guest("/api/parcels")).database.spec.databases;
+        let names: Vec<&str> = databases.iter().map(|database| database.name.as_str()).collect();
+        assert_eq!(names, ["auth", "catalog", "inventory", "orders", "parcels"]);
+    }
+
+    #[test]
+    fn a_database_stays_when_the_guest_that_asked_for_it_goes() {
+        let store: Store = serde_yaml::from_str(MINIMAL).unwrap();
+        let held: StoreDatabase = serde_json::from_value(json!({
+            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreDatabase", "metadata": {"name": "green"},
+            "spec": {"databases": [{"name": "parcels"}]},
+        }))
+        .unwrap();
+        let seen = Seen { database: Some(Arc::new(held)), ..Seen::default() };
+        let validated = validate(&store, &seen).unwrap();
+        let databases = build(&validated, &plan(&validated, &seen)).database.spec.databases;
+        assert!(databases.iter().any(|database| database.name == "parcels"), "{databases:?}");
     }
 
     #[test]

@@ -5,11 +5,14 @@ use api::{
     ServiceName, ServicePort, StoreService, StoreServiceSpec,
 };
 
-use super::{Validated, cache, kafka, meta, routes};
-use crate::store::{
-    names::has_database,
-    plan::Plan,
-    validate::{Service, Validated as Store},
+use super::{Validated, cache, kafka, meta};
+use crate::{
+    guests::ROUTES_FILE,
+    store::{
+        names::has_database,
+        plan::Plan,
+        validate::{Service, Validated as Store},
+    },
 };
 
 /// Where the gateway finds its routes.
@@ -38,8 +41,9 @@ fn service(of: &Store, name: ServiceName, settings: &Service, image: &str) -> St
             autoscaling: settings.autoscaling.clone(),
             resources: resources(name, settings),
             env: environment(of, name, settings),
-            database: has_database(name)
-                .then(|| ServiceDatabase { secret_ref: LocalReference { name: of.names.database_secret(name) } }),
+            database: has_database(name).then(|| own_database(of, name)),
+            routes: Vec::new(),
+            topics: Vec::new(),
             config_maps: gateway.then(|| route_files(of)).into_iter().collect(),
             pod: settings.pod.clone(),
             host: of.host.clone().filter(|_| gateway),
@@ -47,6 +51,10 @@ fn service(of: &Store, name: ServiceName, settings: &Service, image: &str) -> St
         },
         status: None,
     }
+}
+
+fn own_database(of: &Store, name: ServiceName) -> ServiceDatabase {
+    ServiceDatabase { name: None, secret_ref: Some(LocalReference { name: of.names.database_secret(name) }) }
 }
 
 /// Every service speaks HTTP and answers probes; those that others ask speak gRPC too.
@@ -79,9 +87,9 @@ fn environment(of: &Store, name: ServiceName, settings: &Service) -> Vec<EnvVar>
         EnvVar::of("AUTH_HTTP_URL", auth),
     ];
     if name == ServiceName::Gateway {
-        all.push(EnvVar::of("ROUTES_FILE", format!("{ROUTES_FOLDER}/{}", routes::FILE)));
+        all.push(EnvVar::of("ROUTES_FILE", format!("{ROUTES_FOLDER}/{ROUTES_FILE}")));
     } else {
-        all.extend(kafka::addresses(of));
+        all.extend(kafka::brokers(of).variables());
     }
     if name == ServiceName::Cart {
         all.push(cache::address(of));

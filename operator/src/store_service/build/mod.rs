@@ -4,10 +4,11 @@ mod deployment;
 mod ingress;
 mod network;
 mod scaling;
+mod topics;
 
 use std::collections::BTreeMap;
 
-use api::{ANNOTATION_SECRETS, PortName};
+use api::{ANNOTATION_SECRETS, PortName, StoreTopic};
 use k8s_openapi::{
     api::{
         apps::v1::Deployment,
@@ -30,6 +31,7 @@ pub(super) struct Children {
     pub(super) ingress: Option<Ingress>,
     pub(super) autoscaler: Option<HorizontalPodAutoscaler>,
     pub(super) disruption_budget: Option<PodDisruptionBudget>,
+    pub(super) topics: Vec<StoreTopic>,
 }
 
 pub(super) fn build(of: &Validated) -> Children {
@@ -40,6 +42,7 @@ pub(super) fn build(of: &Validated) -> Children {
         ingress: ingress::ingress(of),
         autoscaler: scaling::autoscaler(of),
         disruption_budget: scaling::disruption_budget(of),
+        topics: topics::topics(of),
     }
 }
 
@@ -59,6 +62,7 @@ mod tests {
     use super::{
         super::{
             dereference::{Secret, Seen},
+            guest::tests::complete,
             validate::validate,
         },
         *,
@@ -71,8 +75,8 @@ mod tests {
 
     fn with_secrets(hash: &str) -> Seen {
         let secret = |key: &str| Secret { keys: [key.to_owned()].into(), hash: hash.to_owned(), watched: true };
-        let secrets =
-            [("green-catalog-database".to_owned(), secret("uri")), ("redis".to_owned(), secret("url"))].into();
+        let secrets = [("green-catalog-database", "uri"), ("green-parcels-database", "uri"), ("redis", "url")];
+        let secrets = secrets.map(|(name, key)| (name.to_owned(), secret(key))).into();
         Seen { secrets, ..Seen::default() }
     }
 
@@ -109,6 +113,15 @@ mod tests {
     fn what_users_say_of_the_pods_reaches_them_and_takes_nothing_away_from_the_operator() {
         let children = children(include_str!("fixtures/pods.yaml"));
         insta::assert_yaml_snapshot!(serde_json::json!([children.deployment.spec.template, children.autoscaler]));
+    }
+
+    #[test]
+    fn a_guest_gets_its_database_and_topics_and_is_told_where_they_are() {
+        let service = serde_yaml::from_str(include_str!("fixtures/guest.yaml")).unwrap();
+        let seen = Seen { host: complete(), ..with_secrets("cafe") };
+        let children = build(&validate(&service, &seen).unwrap());
+        let pod = children.deployment.spec.template.spec.unwrap();
+        insta::assert_yaml_snapshot!(serde_json::json!([pod.containers[0].env, children.topics]));
     }
 
     #[test]
