@@ -5,12 +5,17 @@ use api::{NamedDatabase, ServiceName, StoreDatabase, StoreDatabaseSpec};
 use super::{Validated, meta};
 use crate::store::names::has_database;
 
+/// Databases that a StoreDatabase may have: what goes beyond that waits, rather than stop the store.
+const MOST: usize = 32;
+
 /// A database for each service that has one, a disabled one too, and for each guest that asked for one.
 pub(super) fn database(of: &Validated) -> StoreDatabase {
     let own = ServiceName::ALL.into_iter().filter(|service| has_database(*service)).map(ServiceName::as_str);
     let mut names = of.held_databases.clone();
     names.extend(own.map(str::to_owned));
-    names.extend(of.given.databases().map(str::to_owned));
+    let room = MOST.saturating_sub(names.len());
+    let asked = of.given.databases().filter(|asked| !of.held_databases.contains(*asked));
+    names.extend(asked.take(room).map(str::to_owned));
     StoreDatabase {
         metadata: meta(of, of.names.store().to_owned(), "postgres", "database"),
         spec: StoreDatabaseSpec {
