@@ -333,6 +333,13 @@ impl ServiceName {
 pub struct ServiceSettings {
     /// The service.
     pub name: ServiceName,
+    /// Tag of the image that this service runs, instead of the store's, for example to try a fix. Its migration runs with
+    /// the same image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9_][A-Za-z0-9._-]*$')")
+        .message("must be an image tag: letters, digits, '_', '.' and '-'"))]
+    pub version: Option<String>,
     /// Number of pods; 1 if neither this nor autoscaling is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
@@ -477,7 +484,7 @@ pub struct StoreStatus {
     /// Generation of the object that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Release that runs: every service of the store has it.
+    /// Release that runs: every service of the store has it, or the version that is set for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// State: `Ready`, `Progressing`, `DatabaseReady`, `EventsReady`, `CacheReady`, `ServicesReady`, `Upgraded`, `StorageReady`.

@@ -175,7 +175,7 @@ fn service(of: &Validated, seen: &Seen, name: ServiceName, wrote: bool) -> Verdi
     let child = seen.services.get(&name).filter(|_| !wrote);
     let full = of.names.service(name);
     child_ready("StoreService", &full, child.map(|service| (&service.metadata, service.status.as_ref())))?;
-    if child.is_some_and(|service| service.spec.image != of.image.reference) {
+    if child.is_some_and(|service| service.spec.image != of.image_of(name)) {
         return Err((
             Reason::Upgrading,
             format!("StoreService {full} waits for its turn to get version {}", of.version),

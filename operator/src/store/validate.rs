@@ -50,6 +50,7 @@ pub(super) struct Validated {
 pub(super) struct Image {
     /// Repository and tag.
     pub(super) reference: String,
+    pub(super) repository: String,
     pub(super) pull_policy: ImagePullPolicy,
     pub(super) pull_secrets: Vec<LocalReference>,
 }
@@ -84,6 +85,8 @@ pub(super) struct DataServer {
 /// One service, with its settings.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Service {
+    /// Tag of its image, where it is not the store's.
+    pub(super) version: Option<String>,
     pub(super) replicas: Option<i32>,
     pub(super) autoscaling: Option<Autoscaling>,
     pub(super) resources: Option<Resources>,
@@ -101,6 +104,14 @@ pub(crate) enum ValidateError {
 }
 
 impl Validated {
+    /// The image that a service should run.
+    pub(super) fn image_of(&self, service: ServiceName) -> String {
+        match self.services.get(&service).and_then(|settings| settings.version.as_ref()) {
+            Some(version) => format!("{}:{version}", self.image.repository),
+            None => self.image.reference.clone(),
+        }
+    }
+
     /// The servers with a volume that the store runs, by name.
     pub(super) fn servers(&self) -> impl Iterator<Item = (String, &DataServer)> {
         let kafka = match &self.kafka {
@@ -134,6 +145,7 @@ pub(super) fn validate(store: &Store, seen: &Seen) -> Result<Validated, Validate
         owner: owner_reference(store),
         image: Image {
             reference: format!("{}:{}", spec.image.repository, spec.image.tag.as_ref().unwrap_or(&spec.version)),
+            repository: spec.image.repository,
             pull_policy: spec.image.pull_policy,
             pull_secrets: spec.image.pull_secrets,
         },
@@ -204,6 +216,7 @@ fn services(settings: &[ServiceSettings]) -> BTreeMap<ServiceName, Service> {
             let service = match settings.iter().find(|settings| settings.name == name) {
                 Some(settings) if settings.disabled => return None,
                 Some(settings) => Service {
+                    version: settings.version.clone(),
                     replicas: settings.replicas,
                     autoscaling: settings.autoscaling.clone(),
                     resources: settings.resources.clone(),

@@ -34,8 +34,9 @@ pub(super) fn jobs(of: &Validated, plan: &Plan) -> Vec<Job> {
 
 fn job(of: &Validated, plan: &Plan, service: ServiceName) -> Job {
     let mut all = labels_of(of, service.as_str(), "migration");
-    all.insert(label::IMAGE.to_owned(), plan.image_hash.clone());
-    let name = of.names.migration(service, &plan.job_hash);
+    let (job_hash, image_hash) = plan.hashes(service);
+    all.insert(label::IMAGE.to_owned(), image_hash.to_owned());
+    let name = of.names.migration(service, job_hash);
     Job {
         metadata: ObjectMeta { labels: Some(all.clone()), ..meta(of, name, service.as_str(), "migration") },
         spec: Some(JobSpec {
@@ -63,7 +64,7 @@ fn pod(of: &Validated, service: ServiceName) -> PodSpec {
         security_context: Some(restricted_pod(USER)),
         containers: vec![Container {
             name: "migrate".to_owned(),
-            image: Some(of.image.reference.clone()),
+            image: Some(of.image_of(service)),
             image_pull_policy: Some(of.image.pull_policy.as_str().to_owned()),
             args: Some(vec!["migrate".to_owned(), service.as_str().to_owned()]),
             env: Some(vec![
