@@ -12,6 +12,7 @@ mod exposure;
 mod labels;
 mod pod;
 mod quantity;
+mod servers;
 mod status;
 mod store;
 mod store_database;
@@ -28,10 +29,11 @@ pub use exposure::{Exposure, IngressExposure, IngressTls, InternalExposure, Load
 pub use labels::{ANNOTATION_APPLIED, ANNOTATION_CONFIG, ANNOTATION_SECRETS, FINALIZER, MANAGED_BY, label};
 pub use pod::PodOverrides;
 pub use quantity::Quantity;
+pub use servers::{Cache, ExternalCache, ExternalKafka, Kafka, ManagedCache, ManagedKafka};
 pub use status::Status;
 pub use store::{
-    Cache, Endpoints, ExternalCache, ExternalKafka, Image, Kafka, LogLevel, ManagedCache, ManagedKafka, Observability,
-    Payments, ServiceName, ServiceSettings, ServiceStatus, Store, StoreSpec, StoreStatus, Upgrade,
+    Endpoints, Image, LogLevel, Observability, Payments, ServiceName, ServiceSettings, ServiceStatus, Store, StoreSpec,
+    StoreStatus, Upgrade,
 };
 pub use store_database::{
     DatabaseStatus, DatabaseTarget, ExternalDatabase, ManagedDatabase, NamedDatabase, StoreDatabase, StoreDatabaseSpec,

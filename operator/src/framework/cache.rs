@@ -40,7 +40,7 @@ macro_rules! cache {
 
         /// The writing ends of a [`Cache`].
         pub(crate) struct Writers {
-            $(pub(super) $field: Writer<$kind>,)*
+            $(pub(crate) $field: Writer<$kind>,)*
         }
 
         impl Cache {

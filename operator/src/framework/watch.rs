@@ -308,3 +308,58 @@ fn prune_pod(pod: &mut Pod) {
         pod.spec = Some(PodSpec { containers, node_name: spec.node_name, ..PodSpec::default() });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn service(name: &str, spec: &Value) -> StoreService {
+        let service = json!({
+            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreService",
+            "metadata": {"name": name, "namespace": "shop"}, "spec": spec,
+        });
+        serde_json::from_value(service).unwrap()
+    }
+
+    fn secret(name: &str) -> Secret {
+        serde_json::from_value(json!({"metadata": {"name": name, "namespace": "shop"}})).unwrap()
+    }
+
+    #[test]
+    fn a_store_and_its_guests_are_woken_together() {
+        let (cache, mut writers) = Cache::new();
+        let guest =
+            service("parcels", &json!({"store": "green", "image": "x:1", "routes": [{"path": "/api/parcels"}]}));
+        let stranger = service("alone", &json!({"store": "green", "image": "x:1"}));
+        for service in [guest, stranger] {
+            writers.store_services.apply_watcher_event(&Event::Apply(service));
+        }
+        let woken: Vec<String> =
+            household(&cache, "shop", "green").into_iter().map(|wake| format!("{} {}", wake.kind, wake.name)).collect();
+        assert_eq!(woken, ["Store green", "StoreService parcels"]);
+        assert_eq!(household(&cache, "elsewhere", "green").len(), 1);
+    }
+
+    #[test]
+    fn a_secret_concerns_every_service_that_reads_any_of_it() {
+        let variable = json!({"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "carrier", "key": "token"}}});
+        let spec = json!({"store": "green", "image": "x:1", "env": [variable], "database": {"name": "parcels_eu"}});
+        let service = service("parcels", &spec);
+        assert!(reads(&service, &secret("carrier")));
+        assert!(reads(&service, &secret("green-parcels-eu-database")));
+        assert!(!reads(&service, &secret("green-parcels-database")));
+    }
+
+    #[test]
+    fn the_secret_of_a_cache_concerns_its_store() {
+        let store: Store = serde_json::from_value(json!({
+            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "Store", "metadata": {"name": "green", "namespace": "shop"},
+            "spec": {"version": "1.0.0", "cache": {"external": {"urlSecretRef": {"name": "redis"}}}},
+        }))
+        .unwrap();
+        assert!(keeps_cache_in(&store, &secret("redis")));
+        assert!(!keeps_cache_in(&store, &secret("other")));
+    }
+}

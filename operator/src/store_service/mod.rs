@@ -54,6 +54,7 @@ impl Reconciler for StoreServiceReconciler {
 
 #[cfg(test)]
 mod tests {
+    use kube::runtime::watcher::Event;
     use serde_json::json;
 
     use super::*;
@@ -75,6 +76,39 @@ mod tests {
         StoreServiceReconciler.reconcile(&context, Arc::new(service)).await.unwrap();
         let status = &scenario.finish()[6]["status"]["conditions"][0];
         assert_eq!((status["status"].as_str(), status["reason"].as_str()), (Some("False"), Some("Reconciling")));
+    }
+
+    #[tokio::test]
+    async fn what_a_service_no_longer_asks_for_goes() {
+        let service: StoreService = serde_yaml::from_str(include_str!("build/fixtures/minimal.yaml")).unwrap();
+        let labels = json!({"greencommerce.dev/service": "green-hello"});
+        let topic = json!({
+            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreTopic",
+            "metadata": {"name": "green-old", "namespace": "shop", "uid": "8", "labels": labels},
+            "spec": {"bootstrapServers": "kafka:9092", "topicName": "old"},
+        });
+        let ingress = json!({"metadata": {"name": "green-hello", "namespace": "shop", "uid": "9", "labels": labels}});
+        let paths = [
+            "/api/v1/namespaces/shop/serviceaccounts/green-hello",
+            "/apis/apps/v1/namespaces/shop/deployments/green-hello",
+            "/api/v1/namespaces/shop/services/green-hello",
+        ];
+        let gone = |path: &str| Call::ok(format!("DELETE {path}?"), json!({"kind": "Status", "status": "Success"}));
+        let mut calls: Vec<Call> = paths.into_iter().flat_map(made).collect();
+        calls.push(gone("/apis/greencommerce.dev/v1alpha1/namespaces/shop/storetopics/green-old"));
+        calls.push(gone("/apis/networking.k8s.io/v1/namespaces/shop/ingresses/green-hello"));
+        let path = "/apis/greencommerce.dev/v1alpha1/namespaces/shop/storeservices/green-hello";
+        calls.push(reported(path, json!(service)));
+        calls.push(told("shop"));
+        let (scenario, context, mut writers) = Scenario::of(calls);
+        writers.store_topics.apply_watcher_event(&Event::Apply(serde_json::from_value(topic).unwrap()));
+        writers.ingresses.apply_watcher_event(&Event::Apply(serde_json::from_value(ingress).unwrap()));
+        Box::pin(StoreServiceReconciler.reconcile(&context, Arc::new(service))).await.unwrap();
+        let bodies = scenario.finish();
+        assert_eq!(
+            (&bodies[6]["preconditions"]["uid"], &bodies[7]["preconditions"]["uid"]),
+            (&json!("8"), &json!("9"))
+        );
     }
 
     #[tokio::test]
