@@ -11,7 +11,7 @@ use k8s_openapi::api::{
     autoscaling::v2::HorizontalPodAutoscaler,
     batch::v1::Job,
     core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount},
-    networking::v1::NetworkPolicy,
+    networking::v1::{Ingress, NetworkPolicy},
     policy::v1::PodDisruptionBudget,
 };
 use kube::{
@@ -42,7 +42,7 @@ macro_rules! cache {
 
         /// The writing ends of a [`Cache`].
         pub(crate) struct Writers {
-            $(pub(super) $field: Writer<$kind>,)*
+            $(pub(crate) $field: Writer<$kind>,)*
         }
 
         impl Cache {
@@ -82,6 +82,7 @@ cache! {
     jobs: Job,
     autoscalers: HorizontalPodAutoscaler,
     disruption_budgets: PodDisruptionBudget,
+    ingresses: Ingress,
     network_policies: NetworkPolicy,
     pods: Pod,
 }
