@@ -86,8 +86,11 @@ mod tests {
 
     #[test]
     fn lists_of_objects_are_merged_by_a_key() {
-        let bad = |_: &str, property: &Value| {
-            property["items"]["type"] == "object" && property["x-kubernetes-list-type"] != "map"
+        // A history has no key, as a version may come again, and only the operator writes it: it is replaced as a whole.
+        let bad = |path: &str, property: &Value| {
+            property["items"]["type"] == "object"
+                && property["x-kubernetes-list-type"] != "map"
+                && path != "Store.status.history"
         };
         assert_eq!(offenders(bad), Vec::<String>::new());
     }
