@@ -398,7 +398,8 @@ pub enum UpgradeResult {
     Succeeded,
     /// It could not be rolled out; the services went back to the version before.
     RolledBack,
-    /// It could not be carried out, and nothing was taken back: no service had changed, or `autoRollback` is off.
+    /// It could not be carried out, and nothing was taken back: no service had changed, `autoRollback` is off, or what does not
+    /// start is a service with a version of its own.
     Failed,
     /// Another version was asked for before it ended.
     Superseded,
