@@ -46,6 +46,8 @@ resources! {
     AUTOSCALERS = "/apis/autoscaling/v2" "horizontalpodautoscalers";
     /// Disruption budgets.
     BUDGETS = "/apis/policy/v1" "poddisruptionbudgets";
+    /// Ingresses.
+    INGRESSES = "/apis/networking.k8s.io/v1" "ingresses";
     /// Network policies.
     POLICIES = "/apis/networking.k8s.io/v1" "networkpolicies";
     /// Roles of the whole cluster.

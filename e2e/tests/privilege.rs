@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    AUTOSCALERS, BUDGETS, CLUSTER_ROLES, CONFIG_MAPS, Cluster, Request, SERVICES, STORE_SERVICES, STORES, Seen, Space,
-    Store, wait_until,
+    AUTOSCALERS, BUDGETS, CLUSTER_ROLES, CONFIG_MAPS, Cluster, INGRESSES, Request, Resource, SERVICES, STORE_SERVICES,
+    STORE_TOPICS, STORES, Seen, Space, Store, wait_until,
 };
 use serde_json::{Value, json};
 
@@ -27,6 +27,7 @@ async fn every_right_of_the_operator_is_used_and_it_asks_for_no_other() -> Resul
     let cluster = Cluster::alone().await?;
     // Given an operator that has also done what is seldom needed
     what_is_left_out_is_deleted(&cluster).await?;
+    a_topic_that_is_no_longer_asked_for_is_deleted(&cluster).await?;
     a_service_that_needs_less_loses_what_it_had(&cluster).await?;
     a_volume_that_is_to_grow_has_its_class_looked_at(&cluster).await?;
 
@@ -96,7 +97,35 @@ async fn what_is_left_out_is_deleted(cluster: &Cluster) -> Result<()> {
     store.wait_ready(READY).await.map(drop)
 }
 
-/// A service that is no longer scaled, and no longer serves anybody, loses autoscaler, disruption budget and Service.
+/// A service that a user added gives up a topic.
+async fn a_topic_that_is_no_longer_asked_for_is_deleted(cluster: &Cluster) -> Result<()> {
+    let store = cluster.store().await?;
+    let (space, topic) = (store.space(), store.child("privilege-events"));
+    let guest = |topics: Value| {
+        json!({
+            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreService", "metadata": {"name": "privilege"},
+            "spec": {"store": store.name(), "image": "example.invalid/hello:1", "replicas": 0, "topics": topics},
+        })
+    };
+    space.apply(&guest(json!([{"name": "privilege.events"}])).to_string()).await?;
+    made(space, STORE_TOPICS, &topic).await?;
+    space.apply(&guest(json!([])).to_string()).await?;
+    space.wait_gone(STORE_TOPICS, &topic, READY).await?;
+    space.delete(STORE_SERVICES, "privilege").await?;
+    space.wait_gone(STORE_SERVICES, "privilege", READY).await
+}
+
+async fn made(space: &Space, resource: Resource, name: &str) -> Result<()> {
+    wait_until(space, &format!("{} to be made", resource.plural()), READY, async || {
+        let found = space.find(resource, name).await?;
+        Ok(Seen::when(found.is_some(), "it is not there".to_owned()))
+    })
+    .await
+    .map(drop)
+}
+
+/// A service that is no longer scaled, and no longer serves anybody, loses autoscaler, disruption budget, Ingress and
+/// Service.
 async fn a_service_that_needs_less_loses_what_it_had(cluster: &Cluster) -> Result<()> {
     let space = cluster.namespace("privilege").await?;
     let service = |spec: Value| {
@@ -107,17 +136,13 @@ async fn a_service_that_needs_less_loses_what_it_had(cluster: &Cluster) -> Resul
     };
     let (image, ops) = ("example.invalid/hello:1", json!({"name": "ops", "port": 9100}));
     let much = json!({
-        "store": "none", "image": image, "autoscaling": {"maxReplicas": 2},
+        "store": "none", "image": image, "autoscaling": {"maxReplicas": 2}, "exposure": {"ingress": {}},
         "ports": [{"name": "http", "port": 8080}, ops],
     });
     space.apply(&service(much).to_string()).await?;
-    let children = [AUTOSCALERS, BUDGETS, SERVICES];
+    let children = [AUTOSCALERS, BUDGETS, INGRESSES, SERVICES];
     for resource in children {
-        wait_until(&space, &format!("{} to be made", resource.plural()), READY, async || {
-            let found = space.find(resource, "hello").await?;
-            Ok(Seen::when(found.is_some(), "it is not there".to_owned()))
-        })
-        .await?;
+        made(&space, resource, "hello").await?;
     }
     let little = json!({"store": "none", "image": image, "replicas": 1, "ports": [ops]});
     space.apply(&service(little).to_string()).await?;

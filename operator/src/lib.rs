@@ -1,7 +1,9 @@
 //! The GreenCommerce operator: reconciles stores, their services, databases and topics.
 
 mod cli;
+mod events;
 mod framework;
+mod guests;
 mod leader;
 mod manager;
 mod network;

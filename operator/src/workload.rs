@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use api::{ResourceAmounts, Resources};
 use k8s_openapi::{
     api::core::v1::{
-        Affinity, Capabilities, ConfigMapVolumeSource, EmptyDirVolumeSource, EnvVar, PersistentVolumeClaimVolumeSource,
-        PodAffinity, PodAffinityTerm, PodSecurityContext, ResourceRequirements, SeccompProfile, SecurityContext,
-        Volume, VolumeMount, WeightedPodAffinityTerm,
+        Affinity, Capabilities, ConfigMapVolumeSource, EmptyDirVolumeSource, EnvVar, EnvVarSource,
+        PersistentVolumeClaimVolumeSource, PodAffinity, PodAffinityTerm, PodSecurityContext, ResourceRequirements,
+        SeccompProfile, SecretKeySelector, SecurityContext, Volume, VolumeMount, WeightedPodAffinityTerm,
     },
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::LabelSelector},
 };
@@ -110,6 +110,16 @@ pub(crate) fn mount_read_only(volume: &str, path: &str) -> VolumeMount {
 /// An environment variable with a value.
 pub(crate) fn variable(name: &str, value: impl Into<String>) -> EnvVar {
     EnvVar { name: name.to_owned(), value: Some(value.into()), value_from: None }
+}
+
+/// An environment variable whose value is an entry of a Secret.
+pub(crate) fn secret_variable(name: &str, secret: &str, key: &str) -> EnvVar {
+    let entry = SecretKeySelector { name: secret.to_owned(), key: key.to_owned(), optional: None };
+    EnvVar {
+        name: name.to_owned(),
+        value: None,
+        value_from: Some(EnvVarSource { secret_key_ref: Some(entry), ..EnvVarSource::default() }),
+    }
 }
 
 /// Prefers a node where pods with these labels are. Each server of a store's data is alone of its kind, so the fewer

@@ -1,5 +1,6 @@
 //! Building blocks that more than one kind uses.
 
+use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscalerBehavior, MetricSpec};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -110,8 +111,8 @@ fn default_storage_size() -> Quantity {
     Quantity::new("5Gi")
 }
 
-/// Scales a service by the CPU time its pods use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+/// Scales a service by the CPU time its pods use, and by other metrics where such are named.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.minReplicas <= self.maxReplicas")
@@ -129,6 +130,13 @@ pub struct Autoscaling {
     #[serde(rename = "targetCPUUtilizationPercentage", default = "default_cpu_target")]
     #[schemars(range(min = 1, max = 1000))]
     pub target_cpu_utilization_percentage: i32,
+    /// Further metrics, as in a `HorizontalPodAutoscaler`: the metric that asks for most pods decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub metrics: Vec<MetricSpec>,
+    /// How fast the number of pods may change, as in a `HorizontalPodAutoscaler`; Kubernetes' defaults if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behavior: Option<HorizontalPodAutoscalerBehavior>,
 }
 
 fn default_min_replicas() -> i32 {
@@ -141,6 +149,8 @@ fn default_cpu_target() -> i32 {
 
 /// An environment variable of a container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.valueFrom) || self.value == ''").message("set value or valueFrom, not both"))]
 pub struct EnvVar {
     /// Name of the variable.
     #[schemars(length(min = 1, max = 128))]
@@ -151,38 +161,42 @@ pub struct EnvVar {
     #[serde(default)]
     #[schemars(length(max = 4096))]
     pub value: String,
+    /// Where the value comes from, instead of `value`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value_from: Option<EnvVarSource>,
 }
 
-/// How a service is reached from outside the cluster: exactly one of the fields is set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("[has(self.nodePort), has(self.internal)].exists_one(set, set)")
-        .message("set exactly one of nodePort and internal"),
-)]
-pub struct Exposure {
-    /// On a port of every node.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub node_port: Option<NodePortExposure>,
-    /// Only inside the cluster.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub internal: Option<InternalExposure>,
-}
+impl EnvVar {
+    /// A variable with a value.
+    #[must_use]
+    pub fn of(name: &str, value: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), value: value.into(), value_from: None }
+    }
 
-impl Default for Exposure {
-    fn default() -> Self {
-        Self { node_port: None, internal: Some(InternalExposure {}) }
+    /// A variable whose value is kept in a Secret.
+    #[must_use]
+    pub fn secret(name: &str, secret: &str, key: &str) -> Self {
+        let reference = SecretKeyReference { name: secret.to_owned(), key: key.to_owned() };
+        let value_from = Some(EnvVarSource { secret_key_ref: reference });
+        Self { name: name.to_owned(), value: String::new(), value_from }
     }
 }
 
-/// Exposure on a port of every node.
+/// Where the value of an environment variable comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct NodePortExposure {
-    /// The port, within the range that Kubernetes reserves for this.
-    #[schemars(range(min = 30000, max = 32767))]
-    pub port: i32,
+#[serde(rename_all = "camelCase")]
+pub struct EnvVarSource {
+    /// An entry of a Secret. When the Secret's content changes, the pods are replaced.
+    pub secret_key_ref: SecretKeyReference,
 }
 
-/// No exposure outside the cluster. It has no settings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct InternalExposure {}
+/// Names an entry of a Secret in the same namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SecretKeyReference {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Key of the entry.
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+}

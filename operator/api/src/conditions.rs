@@ -92,6 +92,8 @@ impl Reason {
                 | Self::ChildPending
                 | Self::ChildNotReady
                 | Self::PodsStarting
+                | Self::AddressPending
+                | Self::RoutePending
                 | Self::RollingOut
                 | Self::VolumePending
                 | Self::VolumeResizing
@@ -123,6 +125,10 @@ reasons! {
     ChildNotReady,
     /// Pods are starting.
     PodsStarting,
+    /// A load balancer has no address yet.
+    AddressPending,
+    /// The gateway has not been told of a route yet.
+    RoutePending,
     /// Pods are being replaced.
     RollingOut,
     /// No node can take a pod.
@@ -175,6 +181,10 @@ reasons! {
     Suspended,
     /// The store is not asked to sleep.
     NotSuspended,
+    /// The Store that a StoreService belongs to does not exist.
+    StoreMissing,
+    /// Another StoreService of the store has the route or the database.
+    TakenByAnother,
     /// The spec cannot be carried out.
     SpecInvalid,
     /// The stored object does not fit its schema.

@@ -8,8 +8,10 @@ use serde_json::Value;
 
 use crate::{Reason, Store, StoreDatabase, StoreService, StoreTopic, crds};
 
-/// Fields that Kubernetes defines: an example need not have everything in them.
-const OF_KUBERNETES: [&str; 5] = ["affinity", "tolerations", "topologySpreadConstraints", "metrics", "behavior"];
+/// Fields that Kubernetes defines, an example need not have everything in them, and maps whose keys are the user's.
+const OPEN: [&str; 8] = [
+    "affinity", "tolerations", "topologySpreadConstraints", "metrics", "behavior", "nodeSelector", "annotations", "labels",
+];
 const GUIDE: &str = include_str!("../../../docs/operator.md");
 const VALUES: &str = include_str!("../../../charts/greencommerce/values.yaml");
 
@@ -25,7 +27,7 @@ fn paths(value: &Value, path: &str, found: &mut BTreeSet<String>) {
         Value::Object(map) => map.iter().for_each(|(name, value)| {
             let path = format!("{path}.{name}");
             found.insert(path.clone());
-            if !OF_KUBERNETES.contains(&name.as_str()) {
+            if !OPEN.contains(&name.as_str()) {
                 paths(value, &path, found);
             }
         }),
@@ -46,7 +48,7 @@ fn fields(schema: &Value, path: &str, found: &mut BTreeSet<String>) {
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
         let path = format!("{path}.{name}");
         found.insert(path.clone());
-        if !OF_KUBERNETES.contains(&name.as_str()) {
+        if !OPEN.contains(&name.as_str()) {
             fields(property, &path, found);
             fields(&property["items"], &format!("{path}[]"), found);
         }

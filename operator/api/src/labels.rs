@@ -6,8 +6,11 @@ pub const MANAGED_BY: &str = "greencommerce";
 pub const FINALIZER: &str = "greencommerce.dev/finalizer";
 /// Hash of the fields the operator last applied to the object that carries it.
 pub const ANNOTATION_APPLIED: &str = "greencommerce.dev/applied";
-/// On a pod template: hash of the Secrets its containers read, so that a changed Secret rolls the pods.
+/// On a pod template: hash of the Secret with the address of its database, so that another password rolls the pods. Pods
+/// without the present one hold up the end of a rotation.
 pub const ANNOTATION_SECRETS: &str = "greencommerce.dev/secrets";
+/// On a pod template: hash of the Secrets its variables are read from, so that a changed Secret rolls the pods.
+pub const ANNOTATION_VARIABLES: &str = "greencommerce.dev/variables";
 /// On a Store or a StoreDatabase: with any new value, every database gets a new password. On a database's Secret: the
 /// value that its password was made for.
 pub const ANNOTATION_ROTATE: &str = "greencommerce.dev/rotate";

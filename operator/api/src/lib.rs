@@ -10,8 +10,11 @@ mod conditions;
 mod crds;
 #[cfg(test)]
 mod documentation;
+mod exposure;
 mod labels;
+mod pod;
 mod quantity;
+mod servers;
 mod status;
 mod store;
 mod store_database;
@@ -19,27 +22,31 @@ mod store_service;
 mod store_topic;
 
 pub use common::{
-    Autoscaling, DeletionPolicy, EnvVar, Exposure, ImagePullPolicy, InternalExposure, LocalReference, NodePortExposure,
-    ResourceAmounts, Resources, Storage,
+    Autoscaling, DeletionPolicy, EnvVar, EnvVarSource, ImagePullPolicy, LocalReference, ResourceAmounts, Resources,
+    SecretKeyReference, Storage,
 };
 pub use conditions::{ConditionType, Reason};
 pub use crds::crds;
+pub use exposure::{Exposure, IngressExposure, IngressTls, InternalExposure, LoadBalancerExposure, NodePortExposure};
 pub use labels::{
     ANNOTATION_APPLIED, ANNOTATION_CONFIG, ANNOTATION_ROTATE, ANNOTATION_ROTATED_AT, ANNOTATION_SECRETS,
-    ANNOTATION_STORE_UID, FINALIZER, MANAGED_BY, label,
+    ANNOTATION_STORE_UID, ANNOTATION_VARIABLES, FINALIZER, MANAGED_BY, label,
 };
+pub use pod::PodOverrides;
 pub use quantity::Quantity;
+pub use servers::{Cache, ExternalCache, ExternalKafka, Kafka, ManagedCache, ManagedKafka};
 pub use status::Status;
 pub use store::{
-    Cache, Endpoints, Image, Kafka, LogLevel, ManagedCache, ManagedKafka, Observability, Payments, ServiceName,
-    ServiceSettings, ServiceStatus, Store, StoreSpec, StoreStatus, Upgrade, UpgradeRecord, UpgradeResult,
+    Endpoints, Image, LogLevel, Observability, Payments, ServiceName, ServiceSettings, ServiceStatus, Store, StoreSpec,
+    StoreStatus, Upgrade, UpgradeRecord, UpgradeResult,
 };
 pub use store_database::{
     DatabaseStatus, DatabaseTarget, ExternalDatabase, ManagedDatabase, NamedDatabase, PasswordRotation, StoreDatabase,
-    StoreDatabaseSpec, StoreDatabaseStatus,
+    StoreDatabaseSpec, StoreDatabaseStatus, login_secret,
 };
 pub use store_service::{
-    ConfigMapMount, PortName, ServiceDatabase, ServicePort, StoreService, StoreServiceSpec, StoreServiceStatus,
+    ConfigMapMount, PortName, ServiceDatabase, ServicePort, ServiceRoute, ServiceTopic, StoreService, StoreServiceSpec,
+    StoreServiceStatus,
 };
 pub use store_topic::{StoreTopic, StoreTopicSpec, StoreTopicStatus, TopicConfig};
 

@@ -6,11 +6,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Autoscaling, DatabaseTarget, DeletionPolicy, EnvVar, Exposure, ImagePullPolicy, LocalReference, Resources, Storage,
+    Autoscaling, Cache, DatabaseTarget, DeletionPolicy, EnvVar, Exposure, ImagePullPolicy, Kafka, LocalReference,
+    PodOverrides, Resources,
 };
 
 /// One shop: its services, databases, topics and cache.
-#[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "greencommerce.dev",
     version = "v1alpha1",
@@ -25,12 +26,19 @@ use crate::{
     printcolumn(name = "Version", type_ = "string", json_path = ".status.version"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
+    printcolumn(name = "Endpoint", type_ = "string", json_path = ".status.endpoints.external"),
     printcolumn(name = "API", type_ = "string", json_path = ".status.endpoints.api", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("size(self.metadata.name) <= 40 && self.metadata.name.matches('^[a-z][-a-z0-9]*$')").message("the name must be a DNS label of at most 40 characters, as the names of Services are made from it: lower case letters, digits and '-', starting with a letter")
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.host) || has(self.exposure) && has(self.exposure.ingress)")
+        .message("host is used by an Ingress only: set exposure.ingress, or remove host"),
+    validation = Rule::new("!has(self.exposure) || !has(self.exposure.ingress) || !has(self.exposure.ingress.tls) || has(self.host)")
+        .message("exposure.ingress.tls needs host: a certificate is for a name"),
+)]
 pub struct StoreSpec {
     /// Release of the platform to run. A change starts an upgrade: migrations first, then the services.
     #[schemars(length(min = 5, max = 64))]
@@ -40,6 +48,12 @@ pub struct StoreSpec {
     /// Image of the services.
     #[serde(default)]
     pub image: Image,
+    /// Host name at which the shop is reached, for `exposure.ingress`; every host that leads to it if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new("!format.dns1123Subdomain().validate(self).hasValue()")
+        .message("must be a host name such as shop.example.com, without scheme, port and path"))]
+    pub host: Option<String>,
     /// How the shop's API is reached from outside the cluster; only from inside it if left out.
     // No default in the schema: the API server would store it, and a manifest that names another way later would name two.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -132,92 +146,6 @@ fn default_repository() -> String {
     "greencommerce/services".to_owned()
 }
 
-/// The event broker of a store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = Rule::new("has(self.managed)").message("set managed: the operator then runs a broker for the store"))]
-pub struct Kafka {
-    /// A broker that the operator runs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub managed: Option<ManagedKafka>,
-}
-
-impl Default for Kafka {
-    fn default() -> Self {
-        Self { managed: Some(ManagedKafka::default()) }
-    }
-}
-
-/// A Kafka broker that the operator runs: one pod with one volume.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ManagedKafka {
-    /// Image with Kafka's scripts in `/opt/kafka/bin`, as the official one has.
-    #[serde(default = "default_kafka_image")]
-    #[schemars(length(min = 1, max = 512))]
-    pub image: String,
-    /// The volume.
-    #[serde(default)]
-    pub storage: Storage,
-    /// Compute resources of the broker.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub resources: Option<Resources>,
-}
-
-impl Default for ManagedKafka {
-    fn default() -> Self {
-        Self { image: default_kafka_image(), storage: Storage::default(), resources: None }
-    }
-}
-
-fn default_kafka_image() -> String {
-    "apache/kafka:4.1.1".to_owned()
-}
-
-/// The cache of a store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = Rule::new("has(self.managed)").message("set managed: the operator then runs a cache for the store"))]
-pub struct Cache {
-    /// A Redis server that the operator runs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub managed: Option<ManagedCache>,
-}
-
-impl Default for Cache {
-    fn default() -> Self {
-        Self { managed: Some(ManagedCache::default()) }
-    }
-}
-
-/// A Redis server that the operator runs: one pod with one volume.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ManagedCache {
-    /// Image with `redis-server` on its path.
-    #[serde(default = "default_cache_image")]
-    #[schemars(length(min = 1, max = 512))]
-    pub image: String,
-    /// The volume.
-    #[serde(default = "default_cache_storage")]
-    pub storage: Storage,
-    /// Compute resources of the server.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub resources: Option<Resources>,
-}
-
-impl Default for ManagedCache {
-    fn default() -> Self {
-        Self { image: default_cache_image(), storage: default_cache_storage(), resources: None }
-    }
-}
-
-fn default_cache_image() -> String {
-    "redis:7.0".to_owned()
-}
-
-fn default_cache_storage() -> Storage {
-    Storage::default()
-}
-
 /// A service of the platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -255,7 +183,7 @@ impl ServiceName {
 }
 
 /// Settings of one service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("!(has(self.replicas) && has(self.autoscaling))")
@@ -264,6 +192,13 @@ impl ServiceName {
 pub struct ServiceSettings {
     /// The service.
     pub name: ServiceName,
+    /// Tag of the image that this service runs, instead of the store's, for example to try a fix. Its migration runs with
+    /// the same image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9_][A-Za-z0-9._-]*$')")
+        .message("must be an image tag: letters, digits, '_', '.' and '-'"))]
+    pub version: Option<String>,
     /// Number of pods; 1 if neither this nor autoscaling is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
@@ -280,11 +215,14 @@ pub struct ServiceSettings {
     #[x_kube(
         merge_strategy = ListMerge::Map(vec!["name".into()]),
         validation = Rule::new("!self.exists(variable, variable.name in ['HTTP_ADDR', 'GRPC_ADDR', 'OPS_ADDR', 'LOG_LEVEL', 'LOG_FORMAT', \
-            'SHUTDOWN_GRACE', 'DATABASE_URL', 'KAFKA_BOOTSTRAP_SERVERS', 'REDIS_URL', 'AUTH_HTTP_URL', 'CATALOG_GRPC_URL', 'INVENTORY_GRPC_URL', \
+            'SHUTDOWN_GRACE', 'DATABASE_URL', 'KAFKA_BOOTSTRAP_SERVERS', 'KAFKA_PREFIX', 'REDIS_URL', 'AUTH_HTTP_URL', 'CATALOG_GRPC_URL', 'INVENTORY_GRPC_URL', \
             'CART_GRPC_URL', 'STORE_CURRENCY', 'ROUTES_FILE'])")
             .message("names a variable that the operator sets: use the field of the Store for it, for example observability.logLevel or payments.currency")
     )]
     pub env: Vec<EnvVar>,
+    /// Where the pods run, and what they are called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodOverrides>,
     /// Whether the service is left out. Its database and topics stay.
     #[serde(default)]
     pub disabled: bool,
@@ -405,7 +343,7 @@ pub struct StoreStatus {
     /// Generation of the object that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Release that runs: every service of the store has it.
+    /// Release that runs: every service of the store has it, or the version that is set for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// State: `Ready`, `Progressing`, `Degraded`, `Suspended`, `DatabaseReady`, `EventsReady`, `CacheReady`, `ServicesReady`, `Upgraded`, `StorageReady`.
@@ -461,7 +399,8 @@ pub enum UpgradeResult {
     Succeeded,
     /// It could not be rolled out; the services went back to the version before.
     RolledBack,
-    /// It could not be carried out, and nothing was taken back: no service had changed, or `autoRollback` is off.
+    /// It could not be carried out, and nothing was taken back: no service had changed, `autoRollback` is off, or what does not
+    /// start is a service with a version of its own.
     Failed,
     /// Another version was asked for before it ended.
     Superseded,
@@ -486,6 +425,9 @@ pub struct ServiceStatus {
 pub struct Endpoints {
     /// The API, inside the cluster.
     pub api: String,
+    /// The API, from outside the cluster, as soon as its address is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external: Option<String>,
     /// The port of every node that leads to the API, when the store is exposed on one.
     #[serde(rename = "nodePort", skip_serializing_if = "Option::is_none")]
     pub node_port: Option<i32>,

@@ -166,6 +166,12 @@ pub struct NamedDatabase {
     pub name: String,
 }
 
+/// Name of the Secret with the login of a database. It cannot have the `_` that the database's own may.
+#[must_use]
+pub fn login_secret(resource: &str, database: &str) -> String {
+    format!("{resource}-{}-database", database.replace('_', "-"))
+}
+
 /// What is known about the databases.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]

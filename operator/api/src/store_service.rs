@@ -5,10 +5,13 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Autoscaling, EnvVar, Exposure, ImagePullPolicy, LocalReference, Resources};
+use crate::{
+    Autoscaling, DeletionPolicy, EnvVar, Exposure, ImagePullPolicy, LocalReference, PodOverrides, Resources,
+    TopicConfig, login_secret,
+};
 
 /// One service of a store: an image that runs as a Deployment behind a Service.
-#[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "greencommerce.dev",
     version = "v1alpha1",
@@ -19,7 +22,7 @@ use crate::{Autoscaling, EnvVar, Exposure, ImagePullPolicy, LocalReference, Reso
     namespaced,
     status = "StoreServiceStatus",
     derive = "PartialEq",
-    doc = "One service of a store: a Deployment with probes and graceful shutdown, a Service, and, where asked for, an autoscaler and a disruption budget.",
+    doc = "One service of a store: a Deployment with probes and graceful shutdown, a Service, and, where asked for, an autoscaler and a disruption budget. A store makes one for each of its services; write one by hand to add a service of your own to a store, with a database, topics and paths at its gateway.",
     scale(
         spec_replicas_path = ".spec.replicas",
         status_replicas_path = ".status.replicas",
@@ -30,6 +33,7 @@ use crate::{Autoscaling, EnvVar, Exposure, ImagePullPolicy, LocalReference, Reso
     printcolumn(name = "Pods", type_ = "string", json_path = ".status.pods"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason", priority = 1),
+    printcolumn(name = "Endpoint", type_ = "string", json_path = ".status.endpoint", priority = 1),
     printcolumn(name = "Image", type_ = "string", json_path = ".spec.image", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z][-a-z0-9]*$')").message("the name must be a DNS label, as it becomes the name of a Service: lower case letters, digits and '-', starting with a letter, at most 63 characters")
@@ -38,9 +42,22 @@ use crate::{Autoscaling, EnvVar, Exposure, ImagePullPolicy, LocalReference, Reso
 #[x_kube(
     validation = Rule::new("!(has(self.replicas) && has(self.autoscaling))")
         .message("set replicas or autoscaling, not both: the autoscaler decides the number of pods"),
-    validation = Rule::new("!has(self.exposure) || !has(self.exposure.nodePort) \
-        || self.ports.exists(port, port.name == 'http') && !self.ports.exists(port, port.name == 'grpc')")
-        .message("exposure on a node port needs a port named http and none named grpc: gRPC stays inside the cluster"),
+    validation = Rule::new("!has(self.exposure) || has(self.exposure.internal) || self.ports.exists(port, port.name == 'http')")
+        .message("exposure needs a port named http"),
+    validation = Rule::new("!has(self.exposure) || !(has(self.exposure.nodePort) || has(self.exposure.loadBalancer)) \
+        || !self.ports.exists(port, port.name == 'grpc')")
+        .message("exposure on a node port or a load balancer allows no port named grpc: gRPC stays inside the cluster"),
+    validation = Rule::new("!has(self.host) || has(self.exposure) && has(self.exposure.ingress)")
+        .message("host is used by an Ingress only: set exposure.ingress, or remove host"),
+    validation = Rule::new("!has(self.exposure) || !has(self.exposure.ingress) || !has(self.exposure.ingress.tls) || has(self.host)")
+        .message("exposure.ingress.tls needs host: a certificate is for a name"),
+    validation = Rule::new("!has(self.routes) || size(self.routes) == 0 || self.ports.exists(port, port.name == 'http')")
+        .message("routes need a port named http: the gateway sends their requests there"),
+    validation = Rule::new("!has(self.database) || !has(self.env) || !self.env.exists(variable, variable.name == 'DATABASE_URL')")
+        .message("env sets DATABASE_URL, and so does database: remove one of them"),
+    validation = Rule::new("!has(self.topics) || size(self.topics) == 0 || !has(self.env) \
+        || !self.env.exists(variable, variable.name in ['KAFKA_BOOTSTRAP_SERVERS', 'KAFKA_PREFIX'])")
+        .message("env sets KAFKA_BOOTSTRAP_SERVERS or KAFKA_PREFIX, and so do topics: remove the variable"),
 )]
 pub struct StoreServiceSpec {
     /// Name of the store this service belongs to.
@@ -90,18 +107,61 @@ pub struct StoreServiceSpec {
     #[schemars(length(max = 128))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub env: Vec<EnvVar>,
-    /// The service's database: its address becomes `DATABASE_URL`.
+    /// The service's database: its address becomes the variable `DATABASE_URL`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<ServiceDatabase>,
+    /// Paths at the store's gateway that lead to the service, at its port `http`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
+    pub routes: Vec<ServiceRoute>,
+    /// Topics that are made for the service on the store's brokers. The variable `KAFKA_BOOTSTRAP_SERVERS` tells where these
+    /// are, and `KAFKA_PREFIX`, if it is set, what stands before the name of each topic.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub topics: Vec<ServiceTopic>,
     /// Each ConfigMap here is a folder whose files the container sees. Changes reach running pods without a restart.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub config_maps: Vec<ConfigMapMount>,
+    /// Where the pods run, and what they are called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodOverrides>,
+    /// Host name at which the service is reached, for `exposure.ingress`; every host that leads to it if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new("!format.dns1123Subdomain().validate(self).hasValue()")
+        .message("must be a host name such as shop.example.com, without scheme, port and path"))]
+    pub host: Option<String>,
     /// How the service is reached from outside the cluster; only from inside it if left out.
     // No default in the schema, as in `StoreSpec`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exposure: Option<Exposure>,
+}
+
+impl StoreServiceSpec {
+    /// Names of the Secrets that the container reads; one may come more than once.
+    pub fn secrets(&self) -> impl Iterator<Item = String> {
+        let sources = self.env.iter().filter_map(|variable| variable.value_from.as_ref());
+        self.database_secret().into_iter().chain(sources.map(|source| source.secret_key_ref.name.clone()))
+    }
+
+    /// Name of the Secret with the address of the service's database.
+    #[must_use]
+    pub fn database_secret(&self) -> Option<String> {
+        let database = self.database.as_ref()?;
+        let given = database.secret_ref.as_ref().map(|secret| secret.name.clone());
+        given.or_else(|| Some(login_secret(&self.store, database.name.as_ref()?)))
+    }
+
+    /// Whether the service asks something of its store.
+    #[must_use]
+    pub fn is_guest(&self) -> bool {
+        let database = self.database.as_ref().is_some_and(|database| database.name.is_some());
+        database || !self.routes.is_empty() || !self.topics.is_empty()
+    }
 }
 
 /// Name of a port; it says what is spoken there.
@@ -158,12 +218,75 @@ fn default_ports() -> Vec<ServicePort> {
     vec![PortName::Http.into(), PortName::Ops.into()]
 }
 
-/// The database of a service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// The database of a service: exactly one of the fields is set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.name) != has(self.secretRef)")
+    .message("set exactly one of name (a database is made for the service) and secretRef (one that exists)"))]
 pub struct ServiceDatabase {
+    /// Name of a database that is made for the service beside the store's own, with a login role of the same name. It stays
+    /// when the service goes, and goes with the store's data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 40))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[a-z][a-z0-9_]*$')")
+            .message("must consist of lower case letters, digits and '_', and start with a letter"),
+        validation = Rule::new("!(self in ['postgres', 'template0', 'template1', 'public', 'none', 'user'] || self.startsWith('pg_'))")
+            .message("is a name that PostgreSQL keeps for itself"),
+        validation = Rule::new("!(self in ['auth', 'users', 'catalog', 'inventory', 'cart', 'orders', 'payments', 'notifications', 'reports'])")
+            .message("is a name that the platform keeps for a service of its own: choose another")
+    )]
+    pub name: Option<String>,
     /// Secret whose key `uri` is the address of the database. When its content changes, the pods are replaced.
-    pub secret_ref: LocalReference,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<LocalReference>,
+}
+
+/// A path at the gateway of the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+pub struct ServiceRoute {
+    /// What the paths begin with, for example `/api/parcels`; `/` for all that no other route takes. The longest one wins. Two
+    /// services of a store cannot have the same.
+    #[schemars(length(min = 1, max = 200))]
+    #[x_kube(
+        validation = Rule::new("self == '/' || self.matches('^(/[A-Za-z0-9._~-]+)+$')")
+            .message("must begin with '/' and not end with it, for example /api/parcels"),
+        validation = Rule::new("!['/api/auth', '/auth', '/.well-known', '/api/products', '/api/categories', '/api/search', '/api/inventory', \
+            '/api/cart', '/api/orders', '/api/docs', '/api/openapi.json', '/healthz'].exists(own, self == own || self.startsWith(own + '/'))")
+            .message("belongs to a service of the platform: choose another path")
+    )]
+    pub path: String,
+}
+
+/// A topic that is made for a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceTopic {
+    /// Name of the topic.
+    #[schemars(length(min = 1, max = 180))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$')")
+            .message("must consist of lower case letters, digits, '.' and '-', for example parcel.events"),
+        validation = Rule::new("!(self in ['user.events', 'catalog.events', 'inventory.events', 'order.events', 'payment.events', 'dead.letters'])")
+            .message("is a topic of the platform: it is there without being asked for")
+    )]
+    pub name: String,
+    /// Number of partitions. It can grow but never shrink.
+    #[serde(default = "default_partitions")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub partitions: i32,
+    /// Settings of the topic that differ from the broker's defaults.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub config: Vec<TopicConfig>,
+    /// What happens to the topic when the service no longer asks for it.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+}
+
+fn default_partitions() -> i32 {
+    3
 }
 
 /// A ConfigMap mounted into the container.
@@ -194,6 +317,9 @@ pub struct StoreServiceStatus {
     /// Tag of the image that every pod runs; the last one that did, while pods are being replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// Where the service is reached from outside the cluster, as soon as its address is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
     /// Pods that exist.
     #[serde(default)]
     pub replicas: i32,

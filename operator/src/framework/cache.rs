@@ -11,7 +11,7 @@ use k8s_openapi::api::{
     autoscaling::v2::HorizontalPodAutoscaler,
     batch::v1::Job,
     core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount},
-    networking::v1::NetworkPolicy,
+    networking::v1::{Ingress, NetworkPolicy},
     policy::v1::PodDisruptionBudget,
 };
 use kube::{
@@ -82,6 +82,7 @@ cache! {
     jobs: Job,
     autoscalers: HorizontalPodAutoscaler,
     disruption_budgets: PodDisruptionBudget,
+    ingresses: Ingress,
     network_policies: NetworkPolicy,
     pods: Pod,
 }

@@ -81,7 +81,7 @@ fn is_empty(value: &Value) -> bool {
 }
 
 fn is_amount_parent(key: &str) -> bool {
-    matches!(key, "requests" | "limits" | "sizeLimit")
+    matches!(key, "requests" | "limits" | "sizeLimit" | "target" | "tolerance")
 }
 
 fn same_amounts(live: &Value, desired: &Value) -> bool {
@@ -206,6 +206,9 @@ mod tests {
         assert!(!holds(&live, &json!({"resources": {"requests": {"cpu": "1001m", "memory": "1Gi"}}})));
         assert!(holds(&json!({"sizeLimit": "1Gi"}), &json!({"sizeLimit": "1024Mi"})));
         assert!(!holds(&json!({"image": "1"}), &json!({"image": "1000m"})));
+        let target = |amount: &str| json!({"target": {"type": "AverageValue", "averageValue": amount}});
+        assert!(holds(&target("1"), &target("1000m")));
+        assert!(!holds(&target("1"), &target("2")));
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeSet, fmt::Debug, future::Future, sync::Arc};
 
-use api::{ANNOTATION_SECRETS, MANAGED_BY, Reason, StoreService, StoreTopic, label};
+use api::{ANNOTATION_SECRETS, MANAGED_BY, Reason, Store, StoreService, StoreTopic, label};
 use futures::StreamExt as _;
 use k8s_openapi::{
     NamespaceResourceScope,
     api::{
         apps::v1::StatefulSet,
-        core::v1::{Pod, PodSpec, Secret},
+        core::v1::{ConfigMap, Pod, PodSpec, Secret},
     },
 };
 use kube::{
@@ -23,6 +23,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 
 use super::{Cache, Cached, Context, Queues, Wake, cache::Writers, chain, metrics, names::describe, namespace};
+use crate::guests::{is_of_users, of_store};
 
 /// A watch that never ends by itself.
 type Watch = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -44,20 +45,21 @@ impl Cache {
 fn spawn(scope: Scope, context: &Context, queues: &Queues, writers: Writers) -> Vec<Watch> {
     let watches = Watches { scope, context, queues };
     vec![
-        watches.primary(writers.stores),
+        watches.primary(writers.stores, |store| Some(store.name_any())),
         watches.store_services(writers.store_services),
-        watches.primary(writers.store_databases),
-        watches.primary(writers.store_topics),
+        watches.primary(writers.store_databases, |database| label_of(database, label::STORE).map(str::to_owned)),
+        watches.primary(writers.store_topics, |_| None),
         watches.child(writers.deployments, |_| {}),
         watches.stateful_sets(writers.stateful_sets),
         watches.child(writers.services, |_| {}),
         watches.child(writers.service_accounts, |_| {}),
-        watches.child(writers.config_maps, |_| {}),
+        watches.config_maps(writers.config_maps),
         watches.secrets(writers.secrets),
         watches.child(writers.claims, |_| {}),
         watches.child(writers.jobs, |_| {}),
         watches.child(writers.autoscalers, |_| {}),
         watches.child(writers.disruption_budgets, |_| {}),
+        watches.child(writers.ingresses, |_| {}),
         watches.child(writers.network_policies, |_| {}),
         watches.child(writers.pods, prune_pod),
     ]
@@ -88,21 +90,25 @@ struct Watches<'a> {
 }
 
 impl Watches<'_> {
-    /// A kind of ours: its own changes wake its controller, and its owner's.
-    fn primary<K>(&self, writer: Writer<K>) -> Watch
+    /// A kind of ours: its own changes wake its controller, and its owner's. Where it concerns the guests of a store, these
+    /// are woken too, and the store.
+    fn primary<K>(&self, writer: Writer<K>, hosts: fn(&K) -> Option<String>) -> Watch
     where
         K: Cached + Resource<Scope = NamespaceResourceScope> + DeserializeOwned + Debug,
     {
-        let wakes = |object: &K, _: &Cache| {
+        let wakes = move |object: &K, cache: &Cache| {
             let mut wakes = Wake::owners(object);
             wakes.insert(Wake::of(object));
+            if let Some(store) = hosts(object) {
+                wakes.extend(household(cache, namespace(object), &store));
+            }
             wakes
         };
         self.watch(watcher::Config::default(), writer, |_| {}, wakes)
     }
 
-    /// A service that a user brought also wakes the database that it uses, which then lets it in. Those of a store are
-    /// let in before they are there.
+    /// A service that a user brought also wakes its store with the other guests, and the database that it uses, which then
+    /// lets it in. Those of a store are let in before they are there.
     fn store_services(&self, writer: Writer<StoreService>) -> Watch {
         self.watch(
             watcher::Config::default(),
@@ -111,11 +117,11 @@ impl Watches<'_> {
             |service: &StoreService, cache| {
                 let mut wakes = Wake::owners(service);
                 wakes.insert(Wake::of(service));
-                if service.owner_references().is_empty()
-                    && let Some(database) = &service.spec.database
-                    && let Some(secret) = cache.get::<Secret>(namespace(service), &database.secret_ref.name)
-                {
-                    wakes.extend(Wake::owners(&*secret));
+                if is_of_users(service) {
+                    wakes.extend(household(cache, namespace(service), &service.spec.store));
+                    let secret = service.spec.database_secret();
+                    let secret = secret.and_then(|name| cache.get::<Secret>(namespace(service), &name));
+                    wakes.extend(secret.iter().flat_map(|secret| Wake::owners(&**secret)));
                 }
                 wakes
             },
@@ -128,6 +134,23 @@ impl Watches<'_> {
         K: Cached + Resource<Scope = NamespaceResourceScope> + DeserializeOwned + Debug,
     {
         self.watch(ours(), writer, prune, |object, _| Wake::owners(object))
+    }
+
+    /// The gateway's routes also wake the guests to whom they lead.
+    fn config_maps(&self, writer: Writer<ConfigMap>) -> Watch {
+        self.watch(
+            ours(),
+            writer,
+            |_| {},
+            |file: &ConfigMap, cache| {
+                let mut wakes = Wake::owners(file);
+                if let (Some("routes"), Some(store)) = (label_of(file, label::COMPONENT), label_of(file, label::STORE))
+                {
+                    wakes.extend(household(cache, namespace(file), store));
+                }
+                wakes
+            },
+        )
     }
 
     /// A broker also wakes the topics that wait for it.
@@ -147,7 +170,7 @@ impl Watches<'_> {
         )
     }
 
-    /// Secrets also wake the services that read them.
+    /// Secrets also wake the services that read them, and the stores whose cache's address they hold.
     fn secrets(&self, writer: Writer<Secret>) -> Watch {
         self.watch(
             ours(),
@@ -162,6 +185,10 @@ impl Watches<'_> {
                         .iter()
                         .filter(|service| reads(service, secret))
                         .map(|service| Wake::of(&**service)),
+                );
+                let stores = cache.stores.state();
+                wakes.extend(
+                    stores.iter().filter(|store| keeps_cache_in(store, secret)).map(|store| Wake::of(&**store)),
                 );
                 wakes
             },
@@ -188,13 +215,25 @@ fn ours() -> watcher::Config {
     watcher::Config::default().labels(&format!("{}={MANAGED_BY}", label::MANAGED_BY))
 }
 
-fn label_of<'a>(object: &'a StatefulSet, key: &str) -> Option<&'a str> {
+/// A store and its guests.
+fn household(cache: &Cache, space: &str, store: &str) -> BTreeSet<Wake> {
+    let host = Wake { kind: Store::kind(&()).into_owned(), namespace: space.to_owned(), name: store.to_owned() };
+    let guests = of_store(cache, space, store);
+    guests.iter().map(|guest| Wake::of(&**guest)).chain([host]).collect()
+}
+
+fn label_of<'a, K: ResourceExt>(object: &'a K, key: &str) -> Option<&'a str> {
     object.labels().get(key).map(String::as_str)
 }
 
 fn reads(service: &StoreService, secret: &Secret) -> bool {
-    namespace(service) == namespace(secret)
-        && service.spec.database.as_ref().is_some_and(|database| database.secret_ref.name == secret.name_any())
+    namespace(service) == namespace(secret) && service.spec.secrets().any(|name| name == secret.name_any())
+}
+
+fn keeps_cache_in(store: &Store, secret: &Secret) -> bool {
+    let external = store.spec.cache.external.as_ref();
+    namespace(store) == namespace(secret)
+        && external.is_some_and(|external| external.url_secret_ref.name == secret.name_any())
 }
 
 /// Follows a watch for ever: each event goes into the store first, then wakes whom it concerns.
@@ -300,5 +339,60 @@ fn prune_pod(pod: &mut Pod) {
             })
             .collect();
         pod.spec = Some(PodSpec { containers, node_name: spec.node_name, ..PodSpec::default() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn service(name: &str, spec: &Value) -> StoreService {
+        let service = json!({
+            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreService",
+            "metadata": {"name": name, "namespace": "shop"}, "spec": spec,
+        });
+        serde_json::from_value(service).unwrap()
+    }
+
+    fn secret(name: &str) -> Secret {
+        serde_json::from_value(json!({"metadata": {"name": name, "namespace": "shop"}})).unwrap()
+    }
+
+    #[test]
+    fn a_store_and_its_guests_are_woken_together() {
+        let (cache, mut writers) = Cache::new();
+        let guest =
+            service("parcels", &json!({"store": "green", "image": "x:1", "routes": [{"path": "/api/parcels"}]}));
+        let stranger = service("alone", &json!({"store": "green", "image": "x:1"}));
+        for service in [guest, stranger] {
+            writers.store_services.apply_watcher_event(&Event::Apply(service));
+        }
+        let woken: Vec<String> =
+            household(&cache, "shop", "green").into_iter().map(|wake| format!("{} {}", wake.kind, wake.name)).collect();
+        assert_eq!(woken, ["Store green", "StoreService parcels"]);
+        assert_eq!(household(&cache, "elsewhere", "green").len(), 1);
+    }
+
+    #[test]
+    fn a_secret_concerns_every_service_that_reads_any_of_it() {
+        let variable = json!({"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "carrier", "key": "token"}}});
+        let spec = json!({"store": "green", "image": "x:1", "env": [variable], "database": {"name": "parcels_eu"}});
+        let service = service("parcels", &spec);
+        assert!(reads(&service, &secret("carrier")));
+        assert!(reads(&service, &secret("green-parcels-eu-database")));
+        assert!(!reads(&service, &secret("green-parcels-database")));
+    }
+
+    #[test]
+    fn the_secret_of_a_cache_concerns_its_store() {
+        let store: Store = serde_json::from_value(json!({
+            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "Store", "metadata": {"name": "green", "namespace": "shop"},
+            "spec": {"version": "1.0.0", "cache": {"external": {"urlSecretRef": {"name": "redis"}}}},
+        }))
+        .unwrap();
+        assert!(keeps_cache_in(&store, &secret("redis")));
+        assert!(!keeps_cache_in(&store, &secret("other")));
     }
 }

@@ -15,6 +15,9 @@ const PAGE: &str = include_str!("../../../docs/network.md");
 const PORTS: [(&str, i32); 7] =
     [("http", 8080), ("grpc", 9090), ("ops", 9100), ("postgres", 5432), ("kafka", 9092), ("redis", 6379), ("ssh", 22)];
 
+/// Who belongs to no store.
+const STRANGERS: [&str; 4] = ["operator", "impostor", "another pod", "outside"];
+
 /// From, to and port.
 type Edge = (String, String, i32);
 
@@ -35,14 +38,19 @@ struct World {
 }
 
 impl World {
-    /// The store of the minimal example, with a service of the user's own, the operator, and strangers.
+    /// A store with a service of the user's own, the operator, and strangers.
     fn of(store_yaml: &str) -> Self {
+        Self::with(store_yaml, "database: {secretRef: {name: green-orders-database}}")
+    }
+
+    /// The same, with more in the spec of the user's service.
+    fn with(store_yaml: &str, more: &str) -> Self {
         let parts = store::network_of(store_yaml);
-        let own = serde_yaml::from_str(
-            "{apiVersion: greencommerce.dev/v1alpha1, kind: StoreService, metadata: {name: loyalty, namespace: shop}, \
-              spec: {store: green, image: 'loyalty:1', database: {secretRef: {name: green-orders-database}}, \
-                     ports: [{name: http, port: 8080}, {name: grpc, port: 9090}, {name: ops, port: 9100}]}}",
-        )
+        let own = serde_yaml::from_str(&format!(
+            "{{apiVersion: greencommerce.dev/v1alpha1, kind: StoreService, metadata: {{name: loyalty, namespace: shop}}, \
+               spec: {{store: green, image: 'loyalty:1', {more}, \
+                      ports: [{{name: http, port: 8080}}, {{name: grpc, port: 9090}}, {{name: ops, port: 9100}}]}}}}",
+        ))
         .unwrap();
         let database = store_database::network_of(&parts.database, "loyalty");
         let services =
@@ -177,9 +185,8 @@ fn documented() -> BTreeSet<Edge> {
 
 /// "Anyone" is whom no policy holds back: the strangers. Pods of the store only get where they are let out to.
 fn with_anyone(edges: BTreeSet<Edge>) -> BTreeSet<Edge> {
-    let strangers = ["operator", "impostor", "another pod", "outside"];
     let anyone = |edge: Edge| {
-        let from = if edge.0 == "anyone" { strangers.to_vec() } else { vec![edge.0.as_str()] };
+        let from = if edge.0 == "anyone" { STRANGERS.to_vec() } else { vec![edge.0.as_str()] };
         from.into_iter().map(|from| (from.to_owned(), edge.1.clone(), edge.2)).collect::<Vec<_>>()
     };
     edges.into_iter().flat_map(anyone).collect()
@@ -215,17 +222,58 @@ fn a_database_elsewhere_is_reached_at_its_port_by_those_who_need_it() {
         "{MINIMAL}  database: {{external: {{host: db.example, port: 6432, adminSecretRef: {{name: admin}}}}}}\n"
     );
     let world = World::of(&external);
+    let with_database = ["auth", "catalog", "inventory", "orders", "own service", "migration"];
+    assert_eq!(reach_outside(&world, 6432), with_database);
+    assert_eq!(reach_outside(&world, 5432), Vec::<&str>::new());
+    for (_, port) in PORTS {
+        assert_eq!(reach_outside(&World::of(MINIMAL), port), Vec::<&str>::new());
+    }
+}
+
+/// Who of a store may go to any address at a port.
+fn reach_outside(world: &World, port: i32) -> Vec<&str> {
     let outside = world.actors.iter().find(|actor| actor.name == "outside").unwrap();
-    let reach = |port: i32| -> Vec<&str> {
-        let out = |actor: &&Actor| !actor.stranger && world.lets_out(actor, outside, "", port);
-        world.actors.iter().filter(out).map(|actor| actor.name.as_str()).collect()
+    let out = |actor: &&Actor| !actor.stranger && world.lets_out(actor, outside, "", port);
+    world.actors.iter().filter(out).map(|actor| actor.name.as_str()).collect()
+}
+
+#[test]
+fn brokers_and_a_cache_elsewhere_are_reached_by_those_who_need_them() {
+    let kafka = format!("{MINIMAL}  kafka: {{external: {{bootstrapServers: 'kafka.example:9092'}}}}\n");
+    let with_events = ["auth", "catalog", "inventory", "cart", "orders", "own service"];
+    assert_eq!(reach_outside(&World::of(&kafka), 9092), with_events);
+    let cache = format!("{MINIMAL}  cache: {{external: {{urlSecretRef: {{name: redis}}}}}}\n");
+    assert_eq!(reach_outside(&World::of(&cache), 6379), ["cart"]);
+    for (elsewhere, server) in [(kafka, "kafka"), (cache, "cache")] {
+        let (edges, mut expected) = (World::of(&elsewhere).edges(), with_anyone(documented()));
+        expected.retain(|(from, to, _)| from != server && to != server);
+        let missing: Vec<&Edge> = expected.difference(&edges).collect();
+        // Any port of any address: what is open to anyone is open to these as well, and all strangers are.
+        let open_to_anyone = |(_, to, port): &Edge| expected.contains(&("outside".to_owned(), to.clone(), *port));
+        let stranger = |(_, to, _): &Edge| STRANGERS.contains(&to.as_str());
+        let more: Vec<&Edge> =
+            edges.difference(&expected).filter(|edge| !open_to_anyone(edge) && !stranger(edge)).collect();
+        assert_eq!((missing, more), (vec![], vec![]), "(missing, more) without {server}");
+    }
+}
+
+#[test]
+fn what_a_service_asks_of_its_store_makes_no_connection_that_the_page_does_not_know() {
+    let guest = "database: {name: loyalty}, topics: [{name: points.events}], routes: [{path: /api/points}]";
+    assert_eq!(World::with(MINIMAL, guest).edges(), World::of(MINIMAL).edges());
+}
+
+#[test]
+fn a_service_of_the_users_own_takes_requests_from_anyone_where_it_is_exposed() {
+    let from_outside = |exposure: &str| {
+        let edges = World::with(MINIMAL, &format!("exposure: {exposure}")).edges();
+        let of_own = edges.into_iter().filter(|(from, to, _)| from == "outside" && to == "own service");
+        of_own.map(|(_, _, port)| port).collect::<Vec<_>>()
     };
-    assert_eq!(reach(6432), ["auth", "catalog", "inventory", "orders", "own service", "migration"]);
-    assert_eq!(reach(5432), Vec::<&str>::new());
-    assert!(World::of(MINIMAL).actors.iter().filter(|actor| !actor.stranger).all(|actor| {
-        let world = World::of(MINIMAL);
-        PORTS.iter().all(|(name, port)| !world.lets_out(actor, outside, name, *port))
-    }));
+    for exposure in ["{nodePort: {port: 30090}}", "{loadBalancer: {}}", "{ingress: {}}"] {
+        assert_eq!(from_outside(exposure), [8080, 9100], "{exposure}");
+    }
+    assert_eq!(from_outside("{internal: {}}"), [9100]);
 }
 
 #[test]

@@ -11,7 +11,10 @@ use super::{
     plan::{Plan, obsolete_jobs},
     validate::Validated,
 };
-use crate::framework::{ApplyError, Context, apply as apply_child, delete};
+use crate::{
+    framework::{ApplyError, Context, apply as apply_child, delete},
+    guests::is_of_users,
+};
 
 /// A part of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,9 +64,13 @@ pub(super) async fn apply(
         apply_child(context, policy).await?;
     }
     wrote.note(Part::Database, apply_child(context, children.database).await?);
-    wrote.note(Part::Kafka, apply_child(context, children.kafka.config).await?);
-    wrote.note(Part::Kafka, Box::pin(server(context, children.kafka.server)).await?);
-    wrote.note(Part::Cache, Box::pin(server(context, children.cache)).await?);
+    if let Some(kafka) = children.kafka {
+        wrote.note(Part::Kafka, apply_child(context, kafka.config).await?);
+        wrote.note(Part::Kafka, Box::pin(server(context, kafka.server)).await?);
+    }
+    if let Some(cache) = children.cache {
+        wrote.note(Part::Cache, Box::pin(server(context, cache)).await?);
+    }
     for topic in children.topics {
         wrote.note(Part::Topics, apply_child(context, topic).await?);
     }
@@ -100,7 +107,8 @@ async fn server(context: &Context, server: DataServer) -> Result<bool, ApplyErro
 
 async fn delete_disabled(context: &Context, of: &Validated, seen: &Seen) -> Result<bool, ApplyError> {
     let mut wrote = false;
-    let disabled = |name: &&ServiceName| !of.services.contains_key(name);
+    // One of that name may be a user's own, in the place of ours.
+    let disabled = |name: &&ServiceName| !of.services.contains_key(name) && !is_of_users(&seen.services[name]);
     for name in seen.services.keys().filter(disabled) {
         wrote |= delete(context, &*seen.services[name]).await?;
     }

@@ -1,18 +1,24 @@
 //! The end of a Store: its data stays or goes, as its policy says.
 
-use api::{DeletionPolicy, Store, StoreDatabase};
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use std::{fmt::Debug, sync::Arc};
+
+use api::{DeletionPolicy, Store, StoreDatabase, StoreTopic};
+use k8s_openapi::{NamespaceResourceScope, api::core::v1::PersistentVolumeClaim};
 use kube::{
-    Api, ResourceExt,
+    Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
 };
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::{error::StoreError, names::Names};
+use super::{
+    error::StoreError,
+    names::{Names, TOPICS},
+};
 use crate::framework::{ApplyError, Context, delete as delete_child, namespace, remove_finalizer};
 
 /// Deletes the claims of the broker and the cache if the policy says so, then lets the Store go. What it owns goes with
-/// it; its StoreDatabase gets the same policy and honours it itself.
+/// it; its StoreDatabase, and its topics on somebody else's brokers, get the same policy and honour it themselves.
 ///
 /// A claim vanishes once its pod has: Kubernetes protects claims in use.
 pub(super) async fn delete(context: &Context, store: &Store) -> Result<(), StoreError> {
@@ -24,26 +30,42 @@ pub(super) async fn delete(context: &Context, store: &Store) -> Result<(), Store
             }
         }
     }
-    hand_down_policy(context, store).await?;
+    let (space, name) = (namespace(store), store.name_any());
+    if let Some(database) = context.cache.get::<StoreDatabase>(space, &name) {
+        hand_down_policy(context, store, &*database, database.spec.deletion_policy).await?;
+    }
+    if store.spec.kafka.external.is_some() {
+        for topic in TOPICS.iter().filter_map(|topic| context.cache.get(space, &Names::new(&name).topic(topic))) {
+            let topic: Arc<StoreTopic> = topic;
+            hand_down_policy(context, store, &*topic, topic.spec.deletion_policy).await?;
+        }
+    }
     remove_finalizer(context, store).await?;
     Ok(())
 }
 
 /// The policy may have been changed a moment before the Store was deleted.
-async fn hand_down_policy(context: &Context, store: &Store) -> Result<(), ApplyError> {
-    let (space, name) = (namespace(store), store.name_any());
-    let Some(database) = context.cache.get::<StoreDatabase>(space, &name) else { return Ok(()) };
-    if database.spec.deletion_policy == store.spec.deletion_policy {
+async fn hand_down_policy<K>(
+    context: &Context,
+    store: &Store,
+    child: &K,
+    held: DeletionPolicy,
+) -> Result<(), ApplyError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + Debug,
+{
+    if held == store.spec.deletion_policy {
         return Ok(());
     }
-    let api: Api<StoreDatabase> = Api::namespaced(context.client.clone(), space);
-    let patch = json!({"metadata": {"uid": database.uid()}, "spec": {"deletionPolicy": store.spec.deletion_policy}});
+    let (space, name) = (namespace(store), child.name_any());
+    let api: Api<K> = Api::namespaced(context.client.clone(), space);
+    let patch = json!({"metadata": {"uid": child.uid()}, "spec": {"deletionPolicy": store.spec.deletion_policy}});
     match api.patch_metadata(&name, &PatchParams::default(), &Patch::Merge(&patch)).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(answer)) if answer.code == 404 => Ok(()),
         Err(source) => Err(ApplyError::Write {
             verb: "hand the deletion policy down to",
-            object: format!("StoreDatabase {space}/{name}"),
+            object: format!("{} {space}/{name}", K::kind(&())),
             source: Box::new(source),
         }),
     }

@@ -13,10 +13,13 @@ use k8s_openapi::{
 };
 use kube::ResourceExt;
 
-use super::names::{Names, TOPICS};
+use super::{
+    external::{self, CacheAddress},
+    names::{Names, TOPICS},
+};
 use crate::{
     framework::{Context, ReconcileError, Retry, namespace},
-    storage,
+    guests, storage,
 };
 
 /// What was read.
@@ -29,9 +32,13 @@ pub(super) struct Seen {
     pub(super) services: BTreeMap<ServiceName, Arc<StoreService>>,
     pub(super) kafka: Server,
     pub(super) cache: Server,
+    /// Where the cache is, if somebody else runs it.
+    pub(super) cache_address: Option<CacheAddress>,
     pub(super) routes: Option<Arc<ConfigMap>>,
     /// The store's volumes, those of its database included.
     pub(super) claims: Vec<Arc<PersistentVolumeClaim>>,
+    /// Services that users added to the store.
+    pub(super) guests: Vec<Arc<StoreService>>,
     /// Migrations, of this version and of others.
     pub(super) jobs: Vec<Arc<Job>>,
     /// Pods of migrations.
@@ -48,11 +55,19 @@ pub(super) struct Server {
 
 /// A read failed.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read the StorageClass {name}")]
+#[error("cannot read the {kind} {name}")]
 pub(crate) struct DereferenceError {
+    kind: &'static str,
     name: String,
     #[source]
     source: Box<kube::Error>,
+}
+
+impl DereferenceError {
+    pub(super) fn of(kind: &'static str, name: &str) -> impl FnOnce(kube::Error) -> Self {
+        let name = name.to_owned();
+        move |source| Self { kind, name, source: Box::new(source) }
+    }
 }
 
 impl ReconcileError for DereferenceError {
@@ -65,7 +80,7 @@ impl ReconcileError for DereferenceError {
     }
 }
 
-/// Reads from the cache; only the class of a volume that must grow is asked for.
+/// Reads from the cache; only the class of a volume that must grow, and a Secret that no watch covers, are asked for.
 pub(super) async fn dereference(context: &Context, store: &Store) -> Result<Seen, DereferenceError> {
     let (space, name) = (namespace(store), store.name_any());
     let (cache, names) = (&context.cache, Names::new(&name));
@@ -93,8 +108,10 @@ pub(super) async fn dereference(context: &Context, store: &Store) -> Result<Seen
             .await?,
         cache: server(&names.cache(), "cache", store.spec.cache.managed.as_ref().map(|cache| size(&cache.storage)))
             .await?,
+        cache_address: external::cache_address(context, store).await?,
         routes: cache.get(space, &names.routes()),
         claims: cache.labelled(space, label::STORE, &name),
+        guests: guests::of_store(cache, space, &name),
         jobs: cache.labelled(space, label::STORE, &name),
         job_pods: of_store("migration"),
     })
@@ -109,9 +126,7 @@ async fn observed(
     let claim = context.cache.get::<PersistentVolumeClaim>(space, claim);
     let grows = want.is_some_and(|want| storage::must_grow(&want, claim.as_deref()));
     let class = match claim.as_deref().and_then(storage::class_of).filter(|_| grows) {
-        Some(name) => storage::read_class(context, name)
-            .await
-            .map_err(|source| DereferenceError { name: name.to_owned(), source: Box::new(source) })?,
+        Some(name) => storage::read_class(context, name).await.map_err(DereferenceError::of("StorageClass", name))?,
         None => None,
     };
     Ok(storage::Observed { claim: claim.as_deref().cloned(), class })

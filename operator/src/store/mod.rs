@@ -5,6 +5,7 @@ mod build;
 mod delete;
 mod dereference;
 mod error;
+mod external;
 mod names;
 mod plan;
 mod sleep;
@@ -44,7 +45,7 @@ impl Reconciler for StoreReconciler {
         let plan = plan::plan(&validated, &seen, course);
         // Before there is anything to be held back for.
         add_finalizer(context, &*store).await?;
-        let wrote = if upgrade::turns_back(&seen, &plan) {
+        let wrote = if upgrade::turns_back(&validated, &seen, &plan) {
             // The status says so first; it wakes us again to do it.
             Wrote::default()
         } else {
@@ -55,7 +56,7 @@ impl Reconciler for StoreReconciler {
         let before = store.status.as_ref();
         let (status, findings) = status::derive(&validated, &seen, &plan, before, &wrote, context.clock.now());
         write_status(context, &*store, status, findings).await?;
-        Ok(Action::await_change())
+        Ok(external::look_again(&seen))
     }
 }
 
@@ -116,6 +117,34 @@ mod tests {
         let status = &bodies[bodies.len() - 3]["status"];
         assert_eq!(status["conditions"][0]["status"], "False");
         assert_eq!(status["version"], serde_json::Value::Null);
+    }
+
+    /// A store on servers of others: of its own it makes only what no server is needed for.
+    #[tokio::test]
+    async fn a_store_whose_caches_secret_is_missing_says_so_and_looks_for_it_every_second() {
+        let store: Store = serde_yaml::from_str(include_str!("build/fixtures/external.yaml")).unwrap();
+        let missing = Call::refused("GET /api/v1/namespaces/shop/secrets/redis", 404, "not found");
+        let mut calls = vec![missing, Call::ok(format!("PATCH {PATH}?"), metadata())];
+        let data = [
+            "statefulsets",
+            "persistentvolumeclaims",
+            "/services",
+            "configmaps/green-kafka",
+            "networkpolicies/green-kafka",
+            "networkpolicies/green-cache",
+        ];
+        let first = first_children();
+        let first = first.iter().filter(|path| data.iter().all(|own| !path.contains(own)));
+        calls.extend(first.flat_map(|path| made(path)));
+        calls.push(reported(PATH, json!(store)));
+        calls.extend([told("shop"), told("shop")]);
+        let (scenario, context, _) = Scenario::of(calls);
+        let action = Box::pin(StoreReconciler.reconcile(&context, Arc::new(store))).await.unwrap();
+        assert_eq!(action, Action::requeue(std::time::Duration::from_secs(1)));
+        let bodies = scenario.finish();
+        let conditions = bodies[bodies.len() - 3]["status"]["conditions"].as_array().unwrap().clone();
+        let cache = conditions.iter().find(|condition| condition["type"] == "CacheReady").unwrap();
+        assert_eq!((cache["status"].as_str(), cache["reason"].as_str()), (Some("False"), Some("SecretMissing")));
     }
 
     fn leaving(policy: DeletionPolicy) -> Arc<Store> {

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     framework::{PodTrouble, content_hash, trouble_of},
+    guests::is_of_users,
     workload::image_tag,
 };
 
@@ -32,6 +33,8 @@ pub(super) struct Plan {
     pub(super) job_hash: String,
     /// The label by which the Jobs of this image are known.
     pub(super) image_hash: String,
+    /// The same two for each service that has an image of its own.
+    pub(super) own_hashes: BTreeMap<ServiceName, (String, String)>,
     /// Which release the services go to.
     pub(super) course: Course,
     /// Services that run no pod now, whatever their settings say: the store sleeps, or its data is not awake yet.
@@ -54,6 +57,12 @@ pub(super) enum Migration {
 }
 
 impl Plan {
+    /// What the name of a service's migration Job ends in, and the label by which it is known.
+    pub(super) fn hashes(&self, service: ServiceName) -> (&str, &str) {
+        let own = self.own_hashes.get(&service);
+        own.map_or((&self.job_hash, &self.image_hash), |(job, image)| (job, image))
+    }
+
     /// Whether every database is in the shape that the image needs.
     pub(super) fn migrated(&self) -> bool {
         self.migrations.values().all(|migration| *migration == Migration::Done)
@@ -69,24 +78,27 @@ impl Plan {
 }
 
 pub(super) fn plan(of: &Validated, seen: &Seen, course: Course) -> Plan {
-    let image_hash = content_hash([of.image.reference.as_bytes()]);
-    let job_hash = job_hash(of);
-    let migrate = !of.suspend && course.taken_back.is_none();
-    let state = |service: ServiceName| {
-        // A release that ran before finds its databases as it left them, or as a later one may leave them for it.
-        if migrate { migration(of, seen, service, &image_hash, &job_hash) } else { Migration::Done }
-    };
-    let services = of.services.keys().filter(|service| has_database(**service));
-    let migrations: BTreeMap<ServiceName, Migration> = services.map(|&service| (service, state(service))).collect();
+    let hashes = |image: &str| (job_hash(of, image), content_hash([image.as_bytes()]));
+    let (job_hash, image_hash) = hashes(&of.image.reference);
+    let own = of.services.keys().filter_map(|&service| Some((service, of.own_image(service)?)));
+    let own_hashes = own.map(|(service, image)| (service, hashes(&image))).collect();
     let mut plan = Plan {
-        migrations,
+        migrations: BTreeMap::new(),
         images: BTreeMap::new(),
         job_hash,
         image_hash,
+        own_hashes,
         course,
         at_rest: at_rest(of, seen),
-        data_sleeps: of.suspend && seen.services.values().all(|service| sleeps(service)),
+        data_sleeps: of.suspend && services_sleep(of, seen),
     };
+    let migrate = !of.suspend && plan.course.taken_back.is_none();
+    let state = |service: ServiceName| {
+        // A release that ran before finds its databases as it left them, or as a later one may leave them for it.
+        if migrate { migration(of, seen, service, plan.hashes(service)) } else { Migration::Done }
+    };
+    let services = of.services.keys().filter(|service| has_database(**service));
+    plan.migrations = services.map(|&service| (service, state(service))).collect();
     plan.images = images(of, seen, &plan);
     plan
 }
@@ -104,6 +116,12 @@ fn at_rest(of: &Validated, seen: &Seen) -> BTreeSet<ServiceName> {
     if resting.is_empty() || data_works(of, seen) { BTreeSet::new() } else { resting }
 }
 
+/// Whether no service of the store has a pod left. One that a user put in the place of the store's own is the user's.
+fn services_sleep(of: &Validated, seen: &Seen) -> bool {
+    let ours = |name: &ServiceName, service: &StoreService| of.services.contains_key(name) || !is_of_users(service);
+    seen.services.iter().filter(|(name, service)| ours(name, service)).all(|(_, service)| sleeps(service))
+}
+
 /// Whether the service has no pod left.
 fn sleeps(service: &StoreService) -> bool {
     service.spec.replicas == Some(0)
@@ -114,14 +132,14 @@ fn sleeps(service: &StoreService) -> bool {
 }
 
 /// Changes with what makes another Job necessary: a failed one is tried again when the user changes any of it.
-fn job_hash(of: &Validated) -> String {
-    let Image { reference, pull_policy, pull_secrets } = &of.image;
+fn job_hash(of: &Validated, image: &str) -> String {
+    let Image { pull_policy, pull_secrets, .. } = &of.image;
     let timeout = of.migration_timeout.as_secs().to_be_bytes();
-    let parts = [reference.as_bytes(), pull_policy.as_str().as_bytes(), &timeout];
+    let parts = [image.as_bytes(), pull_policy.as_str().as_bytes(), &timeout];
     content_hash(parts.into_iter().chain(pull_secrets.iter().map(|secret| secret.name.as_bytes())))
 }
 
-fn migration(of: &Validated, seen: &Seen, service: ServiceName, image_hash: &str, job_hash: &str) -> Migration {
+fn migration(of: &Validated, seen: &Seen, service: ServiceName, (job_hash, image_hash): (&str, &str)) -> Migration {
     let of_service = |job: &&std::sync::Arc<Job>| label_is(&***job, label::NAME, service.as_str());
     let of_image = |job: &&std::sync::Arc<Job>| label_is(&***job, label::IMAGE, image_hash);
     if seen.jobs.iter().filter(of_service).filter(of_image).any(|job| ended(job, "Complete").is_some()) {
@@ -191,20 +209,21 @@ fn database_is_ready(seen: &Seen, service: ServiceName) -> bool {
 /// ready; until then the one it has. A service that does not exist yet starts with the new one. On the way back all
 /// change at once, and while the store sleeps none does.
 fn images(of: &Validated, seen: &Seen, plan: &Plan) -> BTreeMap<ServiceName, String> {
-    let (target, migrated) = (&plan.course.release.image, plan.migrated() && !of.suspend);
+    let migrated = plan.migrated() && !of.suspend;
     let back = plan.course.taken_back.is_some();
     let mut may_roll = migrated;
     let mut images = BTreeMap::new();
     for service in ServiceName::ALL.into_iter().filter(|service| of.services.contains_key(service)) {
+        let target = plan.course.image_of(of, service);
         match seen.services.get(&service) {
             None if migrated => {
-                images.insert(service, target.clone());
+                images.insert(service, target);
             }
             None => {}
-            Some(live) if may_roll || live.spec.image == *target => {
-                images.insert(service, target.clone());
+            Some(live) if may_roll || live.spec.image == target => {
                 // Only a service that is being changed holds up the next: one that is ill for another reason does not.
-                may_roll = may_roll && (back || has_rolled(live, target));
+                may_roll = may_roll && (back || has_rolled(live, &target));
+                images.insert(service, target);
             }
             Some(live) => {
                 images.insert(service, live.spec.image.clone());
@@ -226,9 +245,14 @@ fn has_rolled(live: &StoreService, target: &str) -> bool {
 pub(super) fn obsolete_jobs<'a>(plan: &'a Plan, seen: &'a Seen, names: &'a Names) -> impl Iterator<Item = &'a Job> {
     let done = plan.migrated() && plan.course.taken_back.is_none() && !plan.data_sleeps;
     seen.jobs.iter().map(|job| &**job).filter(move |job| {
-        let current = plan.migrations.keys().any(|service| names.migration(*service, &plan.job_hash) == job.name_any());
-        let complete = label_is(*job, label::IMAGE, &plan.image_hash) && ended(job, "Complete").is_some();
-        done && !current && !complete
+        let is_current = |service: &ServiceName| {
+            let (job_hash, image_hash) = plan.hashes(*service);
+            let complete = label_is(*job, label::NAME, service.as_str())
+                && label_is(*job, label::IMAGE, image_hash)
+                && ended(job, "Complete").is_some();
+            complete || names.migration(*service, job_hash) == job.name_any()
+        };
+        done && !plan.migrations.keys().any(is_current)
     })
 }
 
@@ -353,6 +377,28 @@ mod tests {
             tags(&asked(&of, &seen))[1..3],
             [(ServiceName::Inventory, "2.0.0"), (ServiceName::Catalog, "1.0.0")]
         );
+    }
+
+    #[test]
+    fn a_service_with_a_version_of_its_own_is_migrated_and_rolled_with_it_and_the_others_are_not() {
+        let mut of = validated("1.0.0");
+        let mut seen = with_databases();
+        seen.jobs = all_migrated(&of);
+        seen.services = everywhere("1.0.0");
+        of.services.get_mut(&ServiceName::Catalog).unwrap().version = Some("1.0.1".to_owned());
+        let started = asked(&of, &seen);
+        let open: Vec<_> = started.migrations.iter().filter(|(_, state)| **state != Migration::Done).collect();
+        assert_eq!(open, [(&ServiceName::Catalog, &Migration::Running(None))]);
+        assert!(tags(&started).iter().all(|(_, tag)| *tag == "1.0.0"));
+        let (job_hash, image_hash) = started.hashes(ServiceName::Catalog);
+        let mut fixed = Job::clone(&job(&of, ServiceName::Catalog, Some("Complete")));
+        fixed.metadata.name = Some(of.names.migration(ServiceName::Catalog, job_hash));
+        fixed.metadata.labels.as_mut().unwrap().insert(label::IMAGE.to_owned(), image_hash.to_owned());
+        seen.jobs.push(Arc::new(fixed));
+        let done = asked(&of, &seen);
+        let changed: Vec<_> = tags(&done).into_iter().filter(|(_, tag)| *tag != "1.0.0").collect();
+        assert_eq!(changed, [(ServiceName::Catalog, "1.0.1")]);
+        assert_eq!(obsolete_jobs(&done, &seen, &of.names).count(), 1);
     }
 
     #[test]

@@ -5,9 +5,9 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 
 use super::{
     apply::{Part, Wrote},
-    dereference::Seen,
+    dereference::{Seen, Server},
     plan::Plan,
-    validate::Validated,
+    validate::{Cache, Kafka, Validated},
 };
 use crate::framework::Finding;
 
@@ -66,11 +66,15 @@ fn still_awake(of: &Validated, seen: &Seen, plan: &Plan, wrote: &Wrote) -> Vec<&
             ready.observed_generation == database.metadata.generation && ready.reason == Reason::Suspended.as_str()
         })
     });
+    // What somebody else runs has no pods of the store's.
+    let sleeps = |server: &Server| server.stateful_set.as_deref().is_some_and(sleeps);
+    let broker = matches!(of.kafka, Kafka::External(_)) || sleeps(&seen.kafka);
+    let cache = matches!(of.cache, Cache::External(_)) || sleeps(&seen.cache);
     let parts = [
         ("the services", services || of.services.is_empty()),
         ("the databases", database && !wrote.any_of(Part::Database)),
-        ("the broker", seen.kafka.stateful_set.as_deref().is_some_and(sleeps) && !wrote.any_of(Part::Kafka)),
-        ("the cache", seen.cache.stateful_set.as_deref().is_some_and(sleeps) && !wrote.any_of(Part::Cache)),
+        ("the broker", broker && !wrote.any_of(Part::Kafka)),
+        ("the cache", cache && !wrote.any_of(Part::Cache)),
     ];
     parts.into_iter().filter(|(_, sleeps)| !sleeps).map(|(part, _)| part).collect()
 }

@@ -25,7 +25,7 @@ pub(super) fn derive(
     let mut status = StoreStatus {
         version: before.and_then(|before| before.version.clone()),
         services: services(of, seen),
-        endpoints: endpoints(of),
+        endpoints: endpoints(of, seen),
         history: before.map(|before| before.history.clone()).unwrap_or_default(),
         ..StoreStatus::default()
     };
@@ -37,7 +37,7 @@ pub(super) fn derive(
     if rolled {
         status.version = Some(plan.course.release.version.clone());
     }
-    let outcome = upgrade::outcome(seen, plan, rolled);
+    let outcome = upgrade::outcome(of, seen, plan, rolled);
     status.history = upgrade::history(of, &plan.course, before, outcome, now);
     // Pods that are replaced for another reason, or fall ill, run the version all the same.
     let upgraded = upgrade::has_succeeded(of, &status.history);
@@ -153,9 +153,11 @@ fn services(of: &Validated, seen: &Seen) -> Vec<ServiceStatus> {
     services
 }
 
-fn endpoints(of: &Validated) -> Option<Endpoints> {
+fn endpoints(of: &Validated, seen: &Seen) -> Option<Endpoints> {
+    let gateway = seen.services.get(&ServiceName::Gateway).and_then(|service| service.status.as_ref());
     of.services.contains_key(&ServiceName::Gateway).then(|| Endpoints {
         api: format!("http://{}.{}.svc:8080", of.names.service(ServiceName::Gateway), of.namespace),
+        external: gateway.and_then(|status| status.endpoint.clone()),
         node_port: of.exposure.node_port.as_ref().map(|exposure| exposure.port),
     })
 }
@@ -169,7 +171,8 @@ mod tests {
 
     use super::*;
     use crate::store::{
-        apply::Part, dereference::Server, names::TOPICS, plan::plan, upgrade::course, validate::validate,
+        apply::Part, dereference::Server, external::CacheAddress, names::TOPICS, plan::plan, upgrade::course,
+        validate::validate,
     };
 
     fn store(version: &str) -> Store {
@@ -455,5 +458,33 @@ mod tests {
         assert!(finding_of(&asleep, ConditionType::Suspended).0);
         assert!(!finding_of(&asleep, ConditionType::Ready).0);
         assert!(!finding_of(&asleep, ConditionType::Degraded).0);
+    }
+
+    #[test]
+    fn a_store_on_servers_of_others_goes_to_sleep_and_wakes_without_waiting_for_them() {
+        let mut external = store("1.0.0");
+        let servers = json!({
+            "kafka": {"external": {"bootstrapServers": "kafka.example:9092"}},
+            "cache": {"external": {"urlSecretRef": {"name": "redis"}}},
+        });
+        external.spec.kafka = serde_json::from_value(servers["kafka"].clone()).unwrap();
+        external.spec.cache = serde_json::from_value(servers["cache"].clone()).unwrap();
+        let mut seen = complete("1.0.0");
+        without_pods(&mut seen);
+        (seen.kafka, seen.cache) = (Server::default(), Server::default());
+        seen.cache_address = Some(CacheAddress::Known { watched: true });
+        external.spec.suspend = true;
+        let of = validate(&external, &seen).unwrap();
+        let asleep = plan(&of, &seen, course(&of, None));
+        let (_, findings) = derive(&of, &seen, &asleep, None, &Wrote::default(), Timestamp::UNIX_EPOCH);
+        assert!(finding_of(&findings, ConditionType::Suspended).0, "{findings:?}");
+
+        external.spec.suspend = false;
+        let of = validate(&external, &seen).unwrap();
+        let at_rest = |seen: &Seen| plan(&of, seen, course(&of, None)).at_rest.len();
+        seen.database = Some(database());
+        assert_eq!(at_rest(&seen), 0);
+        seen.cache_address = Some(CacheAddress::NoSecret);
+        assert_eq!(at_rest(&seen), 6);
     }
 }

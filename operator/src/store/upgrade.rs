@@ -3,14 +3,14 @@
 //! The history in the status is the memory: its newest entry is the upgrade under way or the last one. A version that was
 //! taken back stays so until what decides whether it can work changes ([`attempt`]).
 
-use api::{ConditionType, Reason, Status, StoreStatus, UpgradeRecord, UpgradeResult};
+use api::{ConditionType, Reason, ServiceName, Status, StoreService, StoreStatus, UpgradeRecord, UpgradeResult};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
     dereference::Seen,
     plan::Plan,
-    validate::{Image, Validated},
+    validate::{Image, Service, Validated},
 };
 use crate::framework::content_hash;
 
@@ -27,7 +27,7 @@ pub(super) struct Release {
 /// Where the services go.
 #[derive(Clone, Debug)]
 pub(super) struct Course {
-    /// The release that the services are to run.
+    /// The release that the services are to run, but for those with a version of their own.
     pub(super) release: Release,
     /// The upgrade that was taken back, where that release is not the one asked for.
     pub(super) taken_back: Option<UpgradeRecord>,
@@ -35,6 +35,13 @@ pub(super) struct Course {
     way_back: Option<Release>,
     /// What decides whether the release asked for can work.
     attempt: String,
+}
+
+impl Course {
+    /// The image that a service is to run. One with a version of its own keeps that one, whichever way the others go.
+    pub(super) fn image_of(&self, of: &Validated, service: ServiceName) -> String {
+        of.own_image(service).unwrap_or_else(|| self.release.image.clone())
+    }
 }
 
 /// How far the release asked for has come.
@@ -50,13 +57,16 @@ pub(super) enum Outcome {
 
 /// Changes with everything that may turn an upgrade that failed into one that works. How many pods run is not part of it.
 fn attempt(of: &Validated) -> String {
-    let Image { reference, pull_policy, pull_secrets } = &of.image;
+    let Image { reference, repository: _, pull_policy, pull_secrets } = &of.image;
     let mut parts = vec![of.version.clone(), reference.clone(), pull_policy.as_str().to_owned()];
     parts.extend(pull_secrets.iter().map(|secret| secret.name.clone()));
     parts.push(format!("{:?} {:?} {}", of.migration_timeout, of.progress_deadline, of.auto_rollback));
-    parts.extend(
-        of.services.iter().map(|(name, service)| format!("{name:?} {:?} {:?}", service.env, service.resources)),
-    );
+    parts.extend(of.services.iter().map(|(name, service)| {
+        let Service { version, env, resources, .. } = service;
+        // Left out where there is none, so that what was noted before there were such versions still holds.
+        let version = version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+        format!("{name:?} {env:?} {resources:?}{version}")
+    }));
     content_hash(parts.iter().map(String::as_bytes))
 }
 
@@ -85,7 +95,7 @@ fn last_good(history: &[UpgradeRecord], asked: &Release) -> Option<Release> {
 }
 
 /// How far the release asked for has come. `rolled`: every service runs it and is ready.
-pub(super) fn outcome(seen: &Seen, plan: &Plan, rolled: bool) -> Outcome {
+pub(super) fn outcome(of: &Validated, seen: &Seen, plan: &Plan, rolled: bool) -> Outcome {
     if rolled {
         return Outcome::Succeeded;
     }
@@ -93,32 +103,41 @@ pub(super) fn outcome(seen: &Seen, plan: &Plan, rolled: bool) -> Outcome {
     if let Some((reason, message)) = plan.failure() {
         return Outcome::Failed(reason, message.to_owned());
     }
-    match missed_deadline(seen, &plan.course.release) {
-        None => Outcome::Running,
-        Some(message) if plan.course.way_back.is_some() => {
-            Outcome::TakenBack(Reason::ProgressDeadlineExceeded, message)
+    let missed = missed_deadlines(of, seen, &plan.course);
+    // A version of its own is somebody's express wish, and the service would have it on the way back as well.
+    let of_release = missed.iter().find(|(name, _)| of.own_image(*name).is_none());
+    match (of_release, missed.first()) {
+        (Some((_, message)), _) if plan.course.way_back.is_some() => {
+            Outcome::TakenBack(Reason::ProgressDeadlineExceeded, message.clone())
         }
-        Some(message) => Outcome::Failed(Reason::ProgressDeadlineExceeded, message),
+        (_, Some((_, message))) => Outcome::Failed(Reason::ProgressDeadlineExceeded, message.clone()),
+        (_, None) => Outcome::Running,
     }
 }
 
-/// What a service says whose pods of this release did not become ready in time.
-fn missed_deadline(seen: &Seen, release: &Release) -> Option<String> {
-    seen.services.values().filter(|service| service.spec.image == release.image).find_map(|service| {
-        let ready = service.status.as_ref()?.condition(ConditionType::Ready.as_str())?;
-        let missed = ready.observed_generation == service.metadata.generation
-            && ready.reason == Reason::ProgressDeadlineExceeded.as_str();
-        missed.then(|| {
-            let name = service.metadata.name.as_deref().unwrap_or_default();
-            format!("StoreService {name}: {}", ready.message)
-        })
+/// What the services say whose pods of the image they are to run did not become ready in time.
+fn missed_deadlines(of: &Validated, seen: &Seen, course: &Course) -> Vec<(ServiceName, String)> {
+    let message = |(name, service): (&ServiceName, &std::sync::Arc<StoreService>)| {
+        let on_course = service.spec.image == course.image_of(of, *name);
+        missed_deadline(service).filter(|_| on_course).map(|message| (*name, message))
+    };
+    seen.services.iter().filter_map(message).collect()
+}
+
+fn missed_deadline(service: &StoreService) -> Option<String> {
+    let ready = service.status.as_ref()?.condition(ConditionType::Ready.as_str())?;
+    let missed = ready.observed_generation == service.metadata.generation
+        && ready.reason == Reason::ProgressDeadlineExceeded.as_str();
+    missed.then(|| {
+        let name = service.metadata.name.as_deref().unwrap_or_default();
+        format!("StoreService {name}: {}", ready.message)
     })
 }
 
 /// Whether the services are to go back now. That is written down before anything is done about it: an operator that is
 /// killed meanwhile must not take the bad release for a new one.
-pub(super) fn turns_back(seen: &Seen, plan: &Plan) -> bool {
-    plan.course.taken_back.is_none() && matches!(outcome(seen, plan, false), Outcome::TakenBack(..))
+pub(super) fn turns_back(of: &Validated, seen: &Seen, plan: &Plan) -> bool {
+    plan.course.taken_back.is_none() && matches!(outcome(of, seen, plan, false), Outcome::TakenBack(..))
 }
 
 /// The history with what has become of the newest upgrade.
@@ -197,7 +216,7 @@ fn trim(mut history: Vec<UpgradeRecord>) -> Vec<UpgradeRecord> {
 mod tests {
     use std::sync::Arc;
 
-    use api::{ServiceName, Store, StoreService};
+    use api::Store;
     use serde_json::json;
 
     use super::*;
@@ -255,7 +274,7 @@ mod tests {
     }
 
     fn turned(of: &Validated, before: &StoreStatus, seen: &Seen) -> bool {
-        turns_back(seen, &plan(of, seen, course(of, Some(before))))
+        turns_back(of, seen, &plan(of, seen, course(of, Some(before))))
     }
 
     #[test]
@@ -282,6 +301,31 @@ mod tests {
         assert!(!turned(&of, &before, &rolling_out("1.0.0", Reason::ProgressDeadlineExceeded)));
         let by_hand = validated("2.0.0", ", upgrade: {autoRollback: false}");
         assert!(!turned(&by_hand, &before, &rolling_out("2.0.0", Reason::ProgressDeadlineExceeded)));
+    }
+
+    const OWN: &str = ", services: [{name: cart, version: 9.9.9}]";
+
+    #[test]
+    fn a_service_with_a_version_of_its_own_takes_nothing_back_and_keeps_it_on_the_way_back() {
+        let good = after(&validated("1.0.0", ""), &StoreStatus::default(), Outcome::Succeeded, 1);
+        let of = validated("2.0.0", OWN);
+        let before = status(good, "1.0.0");
+        let missed_by = |image: &str| rolling_out(image, Reason::ProgressDeadlineExceeded);
+        assert!(!turned(&of, &before, &missed_by("9.9.9")));
+        let plan = plan(&of, &missed_by("9.9.9"), course(&of, Some(&before)));
+        // It is told all the same.
+        assert!(matches!(outcome(&of, &missed_by("9.9.9"), &plan, false), Outcome::Failed(..)));
+        // Any other service of the same store is.
+        let mut seen = missed_by("2.0.0");
+        seen.services = seen.services.into_values().map(|service| (ServiceName::Orders, service)).collect();
+        assert!(turned(&of, &before, &seen));
+
+        let back = course(&of, Some(&taken_back(&of)));
+        let images = [ServiceName::Cart, ServiceName::Orders].map(|service| back.image_of(&of, service));
+        assert_eq!(images, ["greencommerce/services:9.9.9", "greencommerce/services:1.0.0"]);
+        // Another version of its own is another attempt.
+        let other = validated("2.0.0", ", services: [{name: cart, version: 9.9.8}]");
+        assert!(course(&other, Some(&taken_back(&of))).taken_back.is_none());
     }
 
     #[test]

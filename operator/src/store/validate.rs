@@ -1,10 +1,14 @@
 //! Step 2: what a Store asks for, with every default in its place. Pure.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use api::{
     ANNOTATION_ROTATE, ANNOTATION_STORE_UID, Autoscaling, DatabaseTarget, DeletionPolicy, EnvVar, Exposure,
-    ImagePullPolicy, LocalReference, LogLevel, Reason, Resources, ServiceName, ServiceSettings, Store,
+    ExternalKafka, ImagePullPolicy, LocalReference, LogLevel, PodOverrides, Reason, Resources, ServiceName,
+    ServiceSettings, Store,
 };
 use k8s_openapi::{api::core::v1::PersistentVolumeClaim, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use kube::ResourceExt;
@@ -12,6 +16,7 @@ use kube::ResourceExt;
 use super::{dereference::Seen, names::Names};
 use crate::{
     framework::{ReconcileError, Retry, namespace, owner_reference},
+    guests::{Given, give},
     storage,
 };
 
@@ -26,14 +31,19 @@ pub(super) struct Validated {
     /// The release to run, as the user calls it.
     pub(super) version: String,
     pub(super) image: Image,
+    pub(super) host: Option<String>,
     pub(super) exposure: Exposure,
     pub(super) database: DatabaseTarget,
     /// The rotation of passwords that was asked for last.
     pub(super) rotate: Option<String>,
-    pub(super) kafka: DataServer,
-    pub(super) cache: DataServer,
+    pub(super) kafka: Kafka,
+    pub(super) cache: Cache,
     /// The services that run, by name.
     pub(super) services: BTreeMap<ServiceName, Service>,
+    /// What services that users added to the store were given.
+    pub(super) given: Given,
+    /// Databases that were asked for so far, beside the store's own: they stay until the store's data goes.
+    pub(super) held_databases: BTreeSet<String>,
     pub(super) currency: String,
     pub(super) log_level: LogLevel,
     pub(super) migration_timeout: Duration,
@@ -48,8 +58,27 @@ pub(super) struct Validated {
 pub(super) struct Image {
     /// Repository and tag.
     pub(super) reference: String,
+    pub(super) repository: String,
     pub(super) pull_policy: ImagePullPolicy,
     pub(super) pull_secrets: Vec<LocalReference>,
+}
+
+/// Who runs the broker.
+#[derive(Clone, Debug)]
+pub(super) enum Kafka {
+    /// This operator.
+    Managed(Box<DataServer>),
+    /// Somebody else.
+    External(ExternalKafka),
+}
+
+/// Who runs the cache.
+#[derive(Clone, Debug)]
+pub(super) enum Cache {
+    /// This operator.
+    Managed(Box<DataServer>),
+    /// Somebody else; its address is in the Secret of this name.
+    External(String),
 }
 
 /// A server with data.
@@ -62,12 +91,15 @@ pub(super) struct DataServer {
 }
 
 /// One service, with its settings.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Service {
+    /// Tag of its image, where it is not the store's.
+    pub(super) version: Option<String>,
     pub(super) replicas: Option<i32>,
     pub(super) autoscaling: Option<Autoscaling>,
     pub(super) resources: Option<Resources>,
     pub(super) env: Vec<EnvVar>,
+    pub(super) pod: Option<PodOverrides>,
 }
 
 /// The spec passed a schema that this operator does not know.
@@ -80,7 +112,7 @@ pub(crate) enum ValidateError {
         /// What it holds.
         text: String,
     },
-    #[error("spec.{0} sets no mode: set spec.{0}.managed")]
+    #[error("spec.{0} sets no mode: set exactly one of spec.{0}.managed and spec.{0}.external")]
     NoMode(&'static str),
     #[error(
         "the volumes {} hold the data of a former store of this name: set spec.adoptRetainedData to true to take the data \
@@ -88,6 +120,32 @@ pub(crate) enum ValidateError {
         .0.join(", ")
     )]
     DataRetained(Vec<String>),
+}
+
+impl Validated {
+    /// The image that a service is asked to run.
+    pub(super) fn image_of(&self, service: ServiceName) -> String {
+        self.own_image(service).unwrap_or_else(|| self.image.reference.clone())
+    }
+
+    /// The image of a service that has a version of its own.
+    pub(super) fn own_image(&self, service: ServiceName) -> Option<String> {
+        let version = self.services.get(&service)?.version.as_ref()?;
+        Some(format!("{}:{version}", self.image.repository))
+    }
+
+    /// The servers with a volume that the store runs, by name.
+    pub(super) fn servers(&self) -> impl Iterator<Item = (String, &DataServer)> {
+        let kafka = match &self.kafka {
+            Kafka::Managed(server) => Some((self.names.kafka(), &**server)),
+            Kafka::External(_) => None,
+        };
+        let cache = match &self.cache {
+            Cache::Managed(server) => Some((self.names.cache(), &**server)),
+            Cache::External(_) => None,
+        };
+        kafka.into_iter().chain(cache)
+    }
 }
 
 impl ReconcileError for ValidateError {
@@ -113,8 +171,6 @@ pub(super) fn validate(store: &Store, seen: &Seen) -> Result<Validated, Validate
     if !retained.is_empty() && !spec.adopt_retained_data {
         return Err(ValidateError::DataRetained(retained));
     }
-    let kafka = spec.kafka.managed.ok_or(ValidateError::NoMode("kafka"))?;
-    let cache = spec.cache.managed.ok_or(ValidateError::NoMode("cache"))?;
     let upgrade = spec.upgrade;
     Ok(Validated {
         names: Names::new(&store.name_any()),
@@ -123,16 +179,20 @@ pub(super) fn validate(store: &Store, seen: &Seen) -> Result<Validated, Validate
         operator: seen.operator.clone(),
         image: Image {
             reference: format!("{}:{}", spec.image.repository, spec.image.tag.as_ref().unwrap_or(&spec.version)),
+            repository: spec.image.repository,
             pull_policy: spec.image.pull_policy,
             pull_secrets: spec.image.pull_secrets,
         },
         version: spec.version,
+        host: spec.host,
         exposure: spec.exposure.unwrap_or_default(),
         database: spec.database,
         rotate: store.annotations().get(ANNOTATION_ROTATE).cloned(),
-        kafka: data_server(kafka.image, &kafka.storage, kafka.resources, &seen.kafka.storage),
-        cache: data_server(cache.image, &cache.storage, cache.resources, &seen.cache.storage),
+        kafka: kafka(spec.kafka, seen)?,
+        cache: cache(spec.cache, seen)?,
         services: services(&spec.services),
+        given: give(&seen.guests),
+        held_databases: held_databases(seen),
         currency: spec.payments.currency,
         log_level: spec.observability.log_level,
         migration_timeout: duration("migrationTimeout", upgrade.migration_timeout)?,
@@ -150,6 +210,33 @@ fn left_behind(store: &Store, seen: &Seen) -> Vec<String> {
         claim.metadata.deletion_timestamp.is_none() && made_for.is_some() && made_for != store.metadata.uid.as_ref()
     };
     seen.claims.iter().filter(of_another).map(|claim| claim.name_any()).collect()
+}
+
+fn held_databases(seen: &Seen) -> BTreeSet<String> {
+    let held = seen.database.iter().flat_map(|database| &database.spec.databases);
+    held.map(|database| database.name.clone()).collect()
+}
+
+fn kafka(spec: api::Kafka, seen: &Seen) -> Result<Kafka, ValidateError> {
+    Ok(match (spec.managed, spec.external) {
+        (Some(kafka), None) => {
+            let server = data_server(kafka.image, &kafka.storage, kafka.resources, &seen.kafka.storage);
+            Kafka::Managed(Box::new(server))
+        }
+        (None, Some(kafka)) => Kafka::External(kafka),
+        _ => return Err(ValidateError::NoMode("kafka")),
+    })
+}
+
+fn cache(spec: api::Cache, seen: &Seen) -> Result<Cache, ValidateError> {
+    Ok(match (spec.managed, spec.external) {
+        (Some(cache), None) => {
+            let server = data_server(cache.image, &cache.storage, cache.resources, &seen.cache.storage);
+            Cache::Managed(Box::new(server))
+        }
+        (None, Some(cache)) => Cache::External(cache.url_secret_ref.name),
+        _ => return Err(ValidateError::NoMode("cache")),
+    })
 }
 
 fn data_server(
@@ -176,10 +263,12 @@ fn services(settings: &[ServiceSettings]) -> BTreeMap<ServiceName, Service> {
             let service = match settings.iter().find(|settings| settings.name == name) {
                 Some(settings) if settings.disabled => return None,
                 Some(settings) => Service {
+                    version: settings.version.clone(),
                     replicas: settings.replicas,
                     autoscaling: settings.autoscaling.clone(),
                     resources: settings.resources.clone(),
                     env: settings.env.clone(),
+                    pod: settings.pod.clone(),
                 },
                 None => Service::default(),
             };
@@ -257,7 +346,8 @@ mod tests {
     #[test]
     fn a_store_without_a_broker_is_refused_with_what_to_do() {
         let error = validate(&store("{version: 1.2.3, kafka: {}}"), &Seen::default()).unwrap_err();
-        assert_eq!(error.to_string(), "spec.kafka sets no mode: set spec.kafka.managed");
+        let expected = "spec.kafka sets no mode: set exactly one of spec.kafka.managed and spec.kafka.external";
+        assert_eq!(error.to_string(), expected);
     }
 
     fn with_claim(made_for: Option<&str>) -> Seen {

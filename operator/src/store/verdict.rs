@@ -9,9 +9,10 @@ use k8s_openapi::{
 use super::{
     apply::{Part, Wrote},
     dereference::{Seen, Server},
+    external,
     names::TOPICS,
     plan::{Migration, Plan},
-    validate::Validated,
+    validate::{Cache, Kafka, Validated},
 };
 use crate::framework::trouble_of;
 
@@ -29,11 +30,10 @@ pub(super) struct Parts {
 
 impl Parts {
     pub(super) fn look(of: &Validated, seen: &Seen, plan: &Plan, wrote: &Wrote) -> Self {
-        let kafka = server(&of.names.kafka(), &seen.kafka, wrote.any_of(Part::Kafka));
         Self {
             database: database(of, seen, wrote.any_of(Part::Database)),
-            events: kafka.and_then(|()| topics(of, seen, wrote.any_of(Part::Topics))),
-            cache: server(&of.names.cache(), &seen.cache, wrote.any_of(Part::Cache)),
+            events: events(of, seen, wrote),
+            cache: cache(of, seen, wrote.any_of(Part::Cache)),
             storage: storage(of),
             services: services_verdict(of, seen, plan, wrote),
         }
@@ -50,10 +50,7 @@ impl Parts {
 
 /// Whether databases, events and cache work: services that have slept wake only then.
 pub(super) fn data_works(of: &Validated, seen: &Seen) -> bool {
-    let servers = [(of.names.kafka(), &seen.kafka), (of.names.cache(), &seen.cache)];
-    database(of, seen, false).is_ok()
-        && topics(of, seen, false).is_ok()
-        && servers.into_iter().all(|(name, seen)| server(&name, seen, false).is_ok())
+    database(of, seen, false).is_ok() && events(of, seen, &Wrote::default()).is_ok() && cache(of, seen, false).is_ok()
 }
 
 /// What the migrations wait for, or do.
@@ -86,6 +83,22 @@ fn database(of: &Validated, seen: &Seen, wrote: bool) -> Verdict {
     child_ready("StoreDatabase", of.names.store(), status)
 }
 
+fn events(of: &Validated, seen: &Seen, wrote: &Wrote) -> Verdict {
+    match of.kafka {
+        Kafka::Managed(_) => server(&of.names.kafka(), &seen.kafka, wrote.any_of(Part::Kafka))?,
+        // Whether it can be reached is told by its topics.
+        Kafka::External(_) => {}
+    }
+    topics(of, seen, wrote.any_of(Part::Topics))
+}
+
+fn cache(of: &Validated, seen: &Seen, wrote: bool) -> Verdict {
+    match &of.cache {
+        Cache::Managed(_) => server(&of.names.cache(), &seen.cache, wrote),
+        Cache::External(secret) => external::cache(secret, seen),
+    }
+}
+
 fn topics(of: &Validated, seen: &Seen, wrote: bool) -> Verdict {
     for topic in TOPICS {
         let name = of.names.topic(topic);
@@ -113,8 +126,9 @@ fn service(of: &Validated, seen: &Seen, plan: &Plan, name: ServiceName, wrote: &
         return Err((Reason::WaitingForData, format!("StoreService {full} starts when its data is awake")));
     }
     child_ready("StoreService", &full, child.map(|service| (&service.metadata, service.status.as_ref())))?;
-    if child.is_some_and(|service| service.spec.image != plan.course.release.image) {
-        let version = &plan.course.release.version;
+    if child.is_some_and(|service| service.spec.image != plan.course.image_of(of, name)) {
+        let own = of.services.get(&name).and_then(|settings| settings.version.as_ref());
+        let version = own.unwrap_or(&plan.course.release.version);
         return Err((Reason::Upgrading, format!("StoreService {full} waits for its turn to get version {version}")));
     }
     Ok(())
@@ -164,7 +178,7 @@ fn is_ready(set: &StatefulSet) -> bool {
 
 /// A volume that waits for its first pod is told by the pod; here counts only what a change of size leads to.
 fn storage(of: &Validated) -> Verdict {
-    for (claim, server) in [(of.names.kafka(), &of.kafka), (of.names.cache(), &of.cache)] {
+    for (claim, server) in of.servers() {
         let (_, holds, reason, message) = server.claim.state.condition(&claim);
         if !holds {
             return Err((reason, message));

@@ -110,8 +110,8 @@ fn users(context: &Context, database: &StoreDatabase, names: &Names) -> Vec<Arc<
     let secrets: BTreeSet<String> = logins.map(|name| names.login_secret(&name)).collect();
     let mut users = context.cache.store_services.state();
     users.retain(|service| {
-        let secret = service.spec.database.as_ref().map(|database| &database.secret_ref.name);
-        service.namespace() == database.namespace() && secret.is_some_and(|secret| secrets.contains(secret))
+        let secret = service.spec.database_secret();
+        service.namespace() == database.namespace() && secret.is_some_and(|secret| secrets.contains(&secret))
     });
     users.sort_by_key(|service| service.name_any());
     users
@@ -184,10 +184,8 @@ impl Reader<'_> {
         secret: Option<&Secret>,
     ) -> usize {
         let (cache, hash) = (&self.context.cache, secret.map(secret_hash));
-        let uses = |service: &Arc<StoreService>| {
-            let read = service.spec.database.as_ref().map(|database| &database.secret_ref.name);
-            read == Some(&names.login_secret(name))
-        };
+        let login = names.login_secret(name);
+        let uses = |service: &Arc<StoreService>| service.spec.database_secret().as_ref() == Some(&login);
         let services = users(self.context, database, names).into_iter().filter(uses);
         let pods =
             services.flat_map(|service| cache.labelled::<Pod>(self.namespace, label::SERVICE, &service.name_any()));

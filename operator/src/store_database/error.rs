@@ -1,5 +1,7 @@
 //! What can go wrong with a database, a step an enum.
 
+use std::time::Duration;
+
 use api::{ConditionType, Reason};
 
 use super::{
@@ -7,6 +9,9 @@ use super::{
     sql::{Identifier, InvalidIdentifier, SqlError},
 };
 use crate::framework::{ApplyError, FinalizerError, Finding, NotLeading, ReconcileError, Retry, StatusError, chain};
+
+/// How soon to look again for a Secret that is missed: one read, and nothing is written unless it has come.
+const SECRET_POLL: Duration = Duration::from_secs(1);
 
 /// The resource cannot be carried out as it stands, or as the cluster stands.
 #[derive(Debug, thiserror::Error)]
@@ -129,9 +134,10 @@ impl ValidateError {
     fn retry(&self) -> Retry {
         match self {
             // Secrets that users make bear no label of ours, so no watch tells when they come.
-            Self::CredentialsLost { .. } | Self::AdminMissing { .. } | Self::AdminInvalid { .. } | Self::Unread(_) => {
-                Retry::Backoff
+            Self::CredentialsLost { .. } | Self::AdminMissing { .. } | Self::AdminInvalid { .. } => {
+                Retry::After(SECRET_POLL)
             }
+            Self::Unread(_) => Retry::Backoff,
             Self::Mode | Self::Port(_) | Self::Name(_) | Self::Interval(_) => Retry::OnChange,
         }
     }

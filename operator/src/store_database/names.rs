@@ -1,5 +1,7 @@
 //! Names of a database's children.
 
+use api::login_secret;
+
 use super::sql::Identifier;
 
 /// Builds the names from the resource's own, which is its store's.
@@ -29,8 +31,8 @@ impl Names {
         format!("{}-superuser", self.server())
     }
 
-    /// The Secret with the login of one database. Its name cannot have the `_` that a database's may.
+    /// The Secret with the login of one database.
     pub(crate) fn login_secret(&self, database: &Identifier) -> String {
-        format!("{}-{}-database", self.prefix, database.as_str().replace('_', "-"))
+        login_secret(&self.prefix, database.as_str())
     }
 }

@@ -1,6 +1,6 @@
 //! Step 4: writing what differs.
 
-use api::ANNOTATION_APPLIED;
+use api::{ANNOTATION_APPLIED, StoreTopic};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
     Api, ResourceExt,
@@ -30,6 +30,17 @@ pub(super) async fn apply(context: &Context, seen: &Seen, children: Children) ->
         (None, Some(left)) => delete(context, &**left).await?,
         (None, None) => false,
     };
+    for left in seen.host.topics.iter().filter(|topic| children.topics.iter().all(|kept| !same_name(kept, topic))) {
+        wrote |= delete(context, &**left).await?;
+    }
+    for topic in children.topics {
+        wrote |= apply_child(context, topic).await?;
+    }
+    wrote |= match (children.ingress, &seen.ingress) {
+        (Some(desired), _) => apply_child(context, desired).await?,
+        (None, Some(left)) => delete(context, &**left).await?,
+        (None, None) => false,
+    };
     if let Some(desired) = children.autoscaler {
         wrote |= apply_child(context, desired).await?;
     }
@@ -39,6 +50,10 @@ pub(super) async fn apply(context: &Context, seen: &Seen, children: Children) ->
         (None, None) => false,
     };
     Ok(wrote)
+}
+
+fn same_name(one: &StoreTopic, other: &StoreTopic) -> bool {
+    one.metadata.name == other.metadata.name
 }
 
 /// When the operator stops owning `replicas`, the API server would set it to its default of one. Another field manager

@@ -1,17 +1,21 @@
 //! Step 1: everything a StoreService depends on, and what there is of its children.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use api::{Reason, Store, StoreDatabase, StoreService, label};
 use k8s_openapi::api::{
     apps::v1::Deployment,
     autoscaling::v2::HorizontalPodAutoscaler,
     core::v1::{self, Pod, Service},
+    networking::v1::Ingress,
     policy::v1::PodDisruptionBudget,
 };
 use kube::{Api, ResourceExt};
 
-use super::validate::DATABASE_KEY;
+use super::{guest::Host, validate::DATABASE_KEY};
 use crate::{
     framework::{Context, ReconcileError, Retry, namespace, secret_hash},
     network::Place,
@@ -20,15 +24,18 @@ use crate::{
 /// What was read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
-    /// The database's Secret, if the service names one and it exists.
-    pub(super) secret: Option<Secret>,
+    /// The Secrets that the service names and that exist, by name.
+    pub(super) secrets: BTreeMap<String, Secret>,
     pub(super) deployment: Option<Arc<Deployment>>,
     pub(super) service: Option<Arc<Service>>,
+    pub(super) ingress: Option<Arc<Ingress>>,
     pub(super) autoscaler: Option<Arc<HorizontalPodAutoscaler>>,
     pub(super) disruption_budget: Option<Arc<PodDisruptionBudget>>,
     pub(super) pods: Vec<Arc<Pod>>,
     /// The store it belongs to.
     pub(super) store: Option<Arc<Store>>,
+    /// What there is of what the service asks of its store.
+    pub(super) host: Host,
 }
 
 /// What may be known of a Secret outside this step: not its values.
@@ -68,17 +75,22 @@ impl ReconcileError for DereferenceError {
 pub(super) async fn dereference(context: &Context, service: &StoreService) -> Result<Seen, DereferenceError> {
     let (space, name) = (namespace(service), service.name_any());
     let cache = &context.cache;
+    let mut secrets = BTreeMap::new();
+    for name in service.spec.secrets() {
+        if let Some(secret) = secret(context, space, &name).await? {
+            secrets.insert(name, secret);
+        }
+    }
     Ok(Seen {
-        secret: match &service.spec.database {
-            Some(database) => secret(context, space, &database.secret_ref.name).await?,
-            None => None,
-        },
+        secrets,
         deployment: cache.get(space, &name),
         service: cache.get(space, &name),
+        ingress: cache.get(space, &name),
         autoscaler: cache.get(space, &name),
         disruption_budget: cache.get(space, &name),
         pods: cache.labelled(space, label::SERVICE, &name),
         store: cache.get(space, &service.spec.store),
+        host: Host::look(cache, service),
     })
 }
 

@@ -1,9 +1,11 @@
 //! StoreService: a Deployment with what belongs to it.
 
+mod address;
 mod apply;
 mod build;
 mod dereference;
 mod error;
+mod guest;
 mod status;
 mod validate;
 
@@ -14,7 +16,7 @@ use kube::runtime::controller::Action;
 
 #[cfg(test)]
 pub(crate) use self::build::network_of;
-use self::{dereference::Secret, error::StoreServiceError};
+use self::error::StoreServiceError;
 use crate::framework::{Context, Reconciler, write_status};
 
 /// A Secret without our label is watched by nobody: it is looked at again after this time.
@@ -37,22 +39,24 @@ impl Reconciler for StoreServiceReconciler {
         let seen = dereference::dereference(context, &service).await?;
         let validated = validate::validate(&service, &seen)?;
         let children = build::build(&validated);
-        // The children are large: they need not live in every reconciliation that waits.
+        // The children are many and large: they need not live in every reconciliation that waits.
         let wrote = Box::pin(apply::apply(context, &seen, children)).await?;
         let (status, findings) = status::derive(&validated, &seen, service.status.as_ref(), wrote, context.clock.now());
         let waits = findings.iter().any(|finding| !finding.holds && finding.condition == ConditionType::Ready);
         write_status(context, &*service, status, findings).await?;
-        Ok(match seen.secret {
-            Some(Secret { watched: false, .. }) => Action::requeue(UNWATCHED_SECRET),
+        let unwatched = seen.secrets.values().any(|secret| !secret.watched);
+        Ok(match (waits, unwatched) {
             // A probe that fails for long is told by the clock alone.
-            _ if waits => Action::requeue(status::PATIENCE.unsigned_abs()),
-            _ => Action::await_change(),
+            (true, _) => Action::requeue(status::PATIENCE.unsigned_abs()),
+            (false, true) => Action::requeue(UNWATCHED_SECRET),
+            (false, false) => Action::await_change(),
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use kube::runtime::watcher::Event;
     use serde_json::json;
 
     use super::*;
@@ -78,15 +82,62 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_a_service_no_longer_asks_for_goes() {
+        let service: StoreService = serde_yaml::from_str(include_str!("build/fixtures/minimal.yaml")).unwrap();
+        let labels = json!({"greencommerce.dev/service": "green-hello"});
+        let topic = json!({
+            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreTopic",
+            "metadata": {"name": "green-old", "namespace": "shop", "uid": "8", "labels": labels},
+            "spec": {"bootstrapServers": "kafka:9092", "topicName": "old"},
+        });
+        let ingress = json!({"metadata": {"name": "green-hello", "namespace": "shop", "uid": "9", "labels": labels}});
+        let paths = [
+            "/api/v1/namespaces/shop/serviceaccounts/green-hello",
+            "/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies/green-hello",
+            "/apis/apps/v1/namespaces/shop/deployments/green-hello",
+            "/api/v1/namespaces/shop/services/green-hello",
+        ];
+        let gone = |path: &str| Call::ok(format!("DELETE {path}?"), json!({"kind": "Status", "status": "Success"}));
+        let mut calls: Vec<Call> = paths.into_iter().flat_map(made).collect();
+        calls.push(gone("/apis/greencommerce.dev/v1alpha1/namespaces/shop/storetopics/green-old"));
+        calls.push(gone("/apis/networking.k8s.io/v1/namespaces/shop/ingresses/green-hello"));
+        let path = "/apis/greencommerce.dev/v1alpha1/namespaces/shop/storeservices/green-hello";
+        calls.push(reported(path, json!(service)));
+        calls.push(told("shop"));
+        let (scenario, context, mut writers) = Scenario::of(calls);
+        writers.store_topics.apply_watcher_event(&Event::Apply(serde_json::from_value(topic).unwrap()));
+        writers.ingresses.apply_watcher_event(&Event::Apply(serde_json::from_value(ingress).unwrap()));
+        Box::pin(StoreServiceReconciler.reconcile(&context, Arc::new(service))).await.unwrap();
+        let bodies = scenario.finish();
+        assert_eq!(
+            (&bodies[8]["preconditions"]["uid"], &bodies[9]["preconditions"]["uid"]),
+            (&json!("8"), &json!("9"))
+        );
+    }
+
+    #[tokio::test]
     async fn without_its_secret_a_service_is_not_made() {
         let service: StoreService = serde_yaml::from_str(include_str!("build/fixtures/full.yaml")).unwrap();
         let secret = "GET /api/v1/namespaces/shop/secrets/green-catalog-database";
-        let (scenario, context, _) = Scenario::of(vec![Call::refused(secret, 404, "not found")]);
+        let other = "GET /api/v1/namespaces/shop/secrets/redis";
+        let missing = [secret, other].map(|line| Call::refused(line, 404, "not found"));
+        let (scenario, context, _) = Scenario::of(missing.into());
         let error = StoreServiceReconciler.reconcile(&context, Arc::new(service)).await.unwrap_err();
         assert_eq!(
             error.to_string(),
             "the Secret green-catalog-database does not exist: the service starts as soon as it does"
         );
+        scenario.finish();
+    }
+
+    #[tokio::test]
+    async fn a_service_added_to_a_store_that_does_not_exist_is_not_made() {
+        let service: StoreService = serde_yaml::from_str(include_str!("build/fixtures/guest.yaml")).unwrap();
+        let secret = "GET /api/v1/namespaces/shop/secrets/green-parcels-database";
+        let (scenario, context, _) = Scenario::of(vec![Call::refused(secret, 404, "not found")]);
+        let result = Box::pin(StoreServiceReconciler.reconcile(&context, Arc::new(service))).await;
+        let expected = "the Store green does not exist: the service starts as soon as it does";
+        assert_eq!(result.unwrap_err().to_string(), expected);
         scenario.finish();
     }
 

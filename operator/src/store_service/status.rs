@@ -7,7 +7,7 @@ use k8s_openapi::api::{
     core::v1::{ContainerStatus, Pod},
 };
 
-use super::{dereference::Seen, validate::Validated};
+use super::{address, dereference::Seen, guest, validate::Validated};
 use crate::{
     framework::{Finding, trouble_of},
     workload::image_tag,
@@ -41,6 +41,7 @@ pub(super) fn derive(
         desired_replicas: counts.desired,
         pods: Some(format!("{}/{}", counts.ready, counts.desired)),
         selector: Some(selector(of)),
+        endpoint: address::endpoint(of, seen),
         ..StoreServiceStatus::default()
     };
     (status, verdict.findings())
@@ -132,7 +133,7 @@ fn verdict(of: &Validated, seen: &Seen, counts: Counts, wrote: bool, now: Timest
     }
     if counts.updated == counts.exist && counts.updated >= of.scaling.least() && counts.available >= of.scaling.least()
     {
-        return Verdict::Ready;
+        return serving(of, seen);
     }
     if let Some(refused) = refused(&status).filter(|_| !missed_deadline(&status)) {
         return Verdict::Stuck(Reason::PodsRefused, format!("the API server refuses pods: {refused}"));
@@ -155,6 +156,19 @@ fn missed_deadline(status: &DeploymentStatus) -> bool {
             && condition.status.as_deref() == Some("False")
             && condition.reason.as_deref() == Some("ProgressDeadlineExceeded")
     })
+}
+
+/// The pods are ready; whether they can be reached, and have what was asked for them.
+fn serving(of: &Validated, seen: &Seen) -> Verdict {
+    if address::is_pending(of, seen) {
+        let message = format!("the pods are ready; Service {} waits for the address of its load balancer", of.name);
+        return Verdict::Waiting(Reason::AddressPending, message);
+    }
+    match guest::missing(of.guest.as_ref(), &seen.host) {
+        None => Verdict::Ready,
+        Some((reason, message)) if reason.is_failure() => Verdict::Stuck(reason, message),
+        Some((reason, message)) => Verdict::Waiting(reason, message),
+    }
 }
 
 fn waiting(seen: &Seen, counts: Counts, now: Timestamp) -> Verdict {
@@ -277,6 +291,18 @@ mod tests {
         assert_eq!(ready(&auto, &seen(3, (3, 3), &growing, &[]), false), (true, Reason::AllReady));
         let none = json!({"replicas": 1, "updatedReplicas": 1});
         assert_eq!(ready(&auto, &seen(1, (3, 3), &none, &[]), false), (false, Reason::PodsStarting));
+    }
+
+    #[test]
+    fn a_service_that_nobody_can_reach_yet_is_not_ready_and_will_be() {
+        let mut one = service(&json!({"replicas": 1}));
+        one.exposure = serde_json::from_value(json!({"loadBalancer": {}})).unwrap();
+        let up = json!({"replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1});
+        let mut seen = seen(1, (1, 1), &up, &[]);
+        assert_eq!(ready(&one, &seen, false), (false, Reason::AddressPending));
+        let address = json!({"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}});
+        seen.service = Some(Arc::new(serde_json::from_value(address).unwrap()));
+        assert_eq!(ready(&one, &seen, false), (true, Reason::AllReady));
     }
 
     #[test]

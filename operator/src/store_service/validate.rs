@@ -3,20 +3,25 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use api::{
-    Autoscaling, ConfigMapMount, EnvVar, LocalReference, Reason, Resources, ServiceName, ServicePort, Store,
-    StoreService, StoreServiceSpec, label,
+    Autoscaling, ConfigMapMount, EnvVar, Exposure, LocalReference, PodOverrides, Reason, Resources, ServiceName,
+    ServicePort, Store, StoreService, StoreServiceSpec, label,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt;
 
-use super::dereference::Seen;
+use super::{
+    dereference::{Secret, Seen},
+    guest::{self, Guest, GuestError},
+};
 use crate::{
-    framework::{ReconcileError, Retry, labels, namespace, owner_reference, standard_labels},
+    framework::{ReconcileError, Retry, content_hash, labels, namespace, owner_reference, standard_labels},
     network::{Party, Place},
 };
 
 /// The key of a database Secret that holds the address.
 pub(super) const DATABASE_KEY: &str = "uri";
+/// The variable that tells the container the address.
+pub(super) const DATABASE_URL: &str = "DATABASE_URL";
 
 /// A StoreService that can be built.
 #[derive(Clone, Debug)]
@@ -38,9 +43,18 @@ pub(super) struct Validated {
     pub(super) progress_deadline: Option<i32>,
     pub(super) resources: Option<Resources>,
     pub(super) env: Vec<EnvVar>,
-    pub(super) database: Option<DatabaseSecret>,
+    /// The Secret with the database's address.
+    pub(super) database: Option<String>,
+    /// Changes with the content of that Secret.
+    pub(super) database_hash: Option<String>,
+    /// Changes with the content of the Secrets that variables are read from; none if there are none.
+    pub(super) variables_hash: Option<String>,
+    /// What the service has of its store.
+    pub(super) guest: Option<Guest>,
     pub(super) config_maps: Vec<ConfigMapMount>,
-    pub(super) node_port: Option<i32>,
+    pub(super) pod: PodOverrides,
+    pub(super) host: Option<String>,
+    pub(super) exposure: Exposure,
     pub(super) network: Network,
 }
 
@@ -58,12 +72,12 @@ pub(super) struct Network {
 }
 
 /// Who decides the number of pods.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Scaling {
     /// The resource.
     Fixed(i32),
     /// The autoscaler; the operator never touches the number.
-    Auto(Autoscaling),
+    Auto(Box<Autoscaling>),
 }
 
 impl Scaling {
@@ -84,20 +98,15 @@ impl Scaling {
     }
 }
 
-/// The Secret with the database's address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct DatabaseSecret {
-    pub(super) name: String,
-    pub(super) hash: String,
-}
-
 /// What a StoreService needs is not there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ValidateError {
     #[error("the Secret {0} does not exist: the service starts as soon as it does")]
     SecretMissing(String),
-    #[error("the Secret {name} has no key {DATABASE_KEY}: put the address of the database there")]
-    SecretInvalid { name: String },
+    #[error("the Secret {name} has no key {key}: put the value of {variable} there")]
+    SecretInvalid { name: String, key: String, variable: String },
+    #[error(transparent)]
+    Guest(#[from] GuestError),
 }
 
 impl ReconcileError for ValidateError {
@@ -105,18 +114,26 @@ impl ReconcileError for ValidateError {
         match self {
             Self::SecretMissing(_) => Reason::SecretMissing,
             Self::SecretInvalid { .. } => Reason::SecretInvalid,
+            Self::Guest(error) => error.reason(),
         }
     }
 
     fn retry(&self) -> Retry {
-        // A Secret that bears our label wakes us; one made by hand does not.
-        Retry::After(Duration::from_secs(2))
+        match self {
+            // A Secret that bears our label wakes us; one made by hand does not.
+            Self::SecretMissing(_) | Self::SecretInvalid { .. } => Retry::After(Duration::from_secs(1)),
+            Self::Guest(_) => Retry::OnChange,
+        }
     }
 }
 
 pub(super) fn validate(service: &StoreService, seen: &Seen) -> Result<Validated, ValidateError> {
     let (name, spec) = (service.name_any(), service.spec.clone());
+    let guest = guest::validate(service, &seen.host)?;
     let network = network(&name, &spec, seen);
+    let (database_hash, variables_hash) = (database_hash(&spec, seen)?, variables_hash(&spec, seen)?);
+    let database = spec.database_secret();
+    let events = guest.iter().flat_map(Guest::variables);
     let short = name.strip_prefix(&format!("{}-", spec.store)).unwrap_or(&name);
     let mut all = standard_labels(&spec.store, short, "service");
     all.insert(label::SERVICE.to_owned(), name.clone());
@@ -131,16 +148,21 @@ pub(super) fn validate(service: &StoreService, seen: &Seen) -> Result<Validated,
         args: spec.args,
         ports: spec.ports,
         scaling: match spec.autoscaling {
-            Some(autoscaling) => Scaling::Auto(autoscaling),
+            Some(autoscaling) => Scaling::Auto(Box::new(autoscaling)),
             None => Scaling::Fixed(spec.replicas.unwrap_or(1)),
         },
         progress_deadline: spec.progress_deadline_seconds,
         resources: spec.resources,
-        env: spec.env,
-        database: spec.database.map(|database| secret(database.secret_ref.name, seen)).transpose()?,
+        env: spec.env.into_iter().chain(events).collect(),
+        database,
+        database_hash,
+        variables_hash,
         config_maps: spec.config_maps,
         network,
-        node_port: spec.exposure.and_then(|exposure| exposure.node_port).map(|exposure| exposure.port),
+        pod: spec.pod.unwrap_or_default(),
+        guest,
+        host: spec.host,
+        exposure: spec.exposure.unwrap_or_default(),
         name,
     })
 }
@@ -149,7 +171,7 @@ pub(super) fn validate(service: &StoreService, seen: &Seen) -> Result<Validated,
 fn network(name: &str, spec: &StoreServiceSpec, seen: &Seen) -> Network {
     let short = name.strip_prefix(&spec.store).and_then(|rest| rest.strip_prefix('-'));
     let platform = ServiceName::ALL.into_iter().find(|service| short == Some(service.as_str()));
-    let secret = seen.secret.as_ref();
+    let secret = spec.database_secret().and_then(|name| seen.secrets.get(&name));
     let place = |managed: fn(&Store) -> bool| match seen.store.as_deref() {
         Some(store) if managed(store) => Place::Here,
         // Its brokers tell clients of further addresses, and its address may stand in a Secret.
@@ -167,12 +189,33 @@ fn network(name: &str, spec: &StoreServiceSpec, seen: &Seen) -> Network {
     }
 }
 
-fn secret(name: String, seen: &Seen) -> Result<DatabaseSecret, ValidateError> {
-    let Some(secret) = &seen.secret else { return Err(ValidateError::SecretMissing(name)) };
-    if !secret.keys.contains(DATABASE_KEY) {
-        return Err(ValidateError::SecretInvalid { name });
+/// What changes with the Secret of the database, which must be there.
+fn database_hash(spec: &StoreServiceSpec, seen: &Seen) -> Result<Option<String>, ValidateError> {
+    let secret = |name: String| Ok(secret(seen, DATABASE_URL, &name, DATABASE_KEY)?.hash.clone());
+    spec.database_secret().map(secret).transpose()
+}
+
+/// What changes with the Secrets that variables are read from, each of which must be there.
+fn variables_hash(spec: &StoreServiceSpec, seen: &Seen) -> Result<Option<String>, ValidateError> {
+    let mut hashes = BTreeMap::new();
+    for variable in &spec.env {
+        let Some(source) = &variable.value_from else { continue };
+        let (name, key) = (source.secret_key_ref.name.as_str(), &source.secret_key_ref.key);
+        hashes.insert(name, secret(seen, &variable.name, name, key)?.hash.as_str());
     }
-    Ok(DatabaseSecret { name, hash: secret.hash.clone() })
+    let parts = hashes.into_iter().flat_map(|(name, hash)| [name.as_bytes(), hash.as_bytes()]);
+    let parts: Vec<&[u8]> = parts.collect();
+    Ok((!parts.is_empty()).then(|| content_hash(parts)))
+}
+
+/// A Secret that is there with the key that a variable needs.
+fn secret<'a>(seen: &'a Seen, variable: &str, name: &str, key: &str) -> Result<&'a Secret, ValidateError> {
+    let secret = seen.secrets.get(name).ok_or_else(|| ValidateError::SecretMissing(name.to_owned()))?;
+    if !secret.keys.contains(key) {
+        let [name, key, variable] = [name, key, variable].map(str::to_owned);
+        return Err(ValidateError::SecretInvalid { name, key, variable });
+    }
+    Ok(secret)
 }
 
 #[cfg(test)]
@@ -187,9 +230,18 @@ mod tests {
         .unwrap()
     }
 
+    fn secret(keys: &[&str], hash: &str) -> Secret {
+        Secret {
+            keys: keys.iter().map(|&key| key.to_owned()).collect(),
+            hash: hash.to_owned(),
+            watched: true,
+            ..Secret::default()
+        }
+    }
+
     fn seen(keys: &[&str]) -> Seen {
-        let keys = keys.iter().map(|&key| key.to_owned()).collect();
-        Seen { secret: Some(Secret { keys, hash: "cafe".to_owned(), ..Secret::default() }), ..Seen::default() }
+        let secrets = [("green-catalog-database".to_owned(), secret(keys, "cafe"))];
+        Seen { secrets: secrets.into(), ..Seen::default() }
     }
 
     #[test]
@@ -200,7 +252,25 @@ mod tests {
         let lacking = validate(&service, &seen(&["password"])).unwrap_err();
         assert_eq!(lacking.reason(), Reason::SecretInvalid);
         let validated = validate(&service, &seen(&["uri"])).unwrap();
-        assert_eq!(validated.database.unwrap().hash, "cafe");
+        assert_eq!(validated.database_hash.as_deref(), Some("cafe"));
+    }
+
+    #[test]
+    fn every_secret_that_a_variable_names_is_needed_and_counts() {
+        let service = service(
+            "{store: green, image: shop:1, database: {secretRef: {name: green-catalog-database}}, \
+              env: [{name: REDIS_URL, valueFrom: {secretKeyRef: {name: redis, key: url}}}]}",
+        );
+        let mut seen = seen(&["uri"]);
+        assert_eq!(validate(&service, &seen).unwrap_err(), ValidateError::SecretMissing("redis".to_owned()));
+        seen.secrets.insert("redis".to_owned(), secret(&["uri"], "1"));
+        let lacking = validate(&service, &seen).unwrap_err().to_string();
+        assert_eq!(lacking, "the Secret redis has no key url: put the value of REDIS_URL there");
+        let mut hash = |content: &str| {
+            seen.secrets.insert("redis".to_owned(), secret(&["url"], content));
+            validate(&service, &seen).unwrap().variables_hash.unwrap()
+        };
+        assert_ne!(hash("1"), hash("2"));
     }
 
     #[test]

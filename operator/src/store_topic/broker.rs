@@ -13,6 +13,11 @@ pub(super) fn is_starting(context: &Context, topic: &StoreTopic) -> bool {
         .is_some_and(|broker| !serves(&broker))
 }
 
+/// Whether the topic's broker is the one that the operator runs for the store.
+pub(super) fn is_of_store(topic: &StoreTopic, store: &str) -> bool {
+    service(&topic.spec.bootstrap_servers, namespace(topic)).and_then(|name| name.strip_suffix("-kafka")) == Some(store)
+}
+
 fn serves(broker: &StatefulSet) -> bool {
     broker.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0) > 0
 }
@@ -47,6 +52,21 @@ mod tests {
         for foreign in ["green-kafka.other.svc:9092", "kafka.example.com:9092", "shop.shop.example:9092", ":9092"] {
             assert_eq!(service(foreign, "shop"), None, "{foreign}");
         }
+    }
+
+    #[test]
+    fn only_the_broker_of_the_store_goes_with_the_store() {
+        let topic = |servers: &str| -> StoreTopic {
+            serde_json::from_value(serde_json::json!({
+                "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreTopic",
+                "metadata": {"name": "green-order-events", "namespace": "shop"},
+                "spec": {"bootstrapServers": servers, "topicName": "order.events"},
+            }))
+            .unwrap()
+        };
+        assert!(is_of_store(&topic("green-kafka.shop.svc:9092"), "green"));
+        assert!(!is_of_store(&topic("blue-kafka.shop.svc:9092"), "green"));
+        assert!(!is_of_store(&topic("kafka.example:9092"), "green"));
     }
 
     #[test]

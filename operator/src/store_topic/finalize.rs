@@ -4,6 +4,7 @@ use api::{DeletionPolicy, Store, StoreTopic, label};
 use kube::ResourceExt;
 
 use super::{
+    broker,
     brokers::{BrokerError, Brokers},
     error::Error,
     validate,
@@ -33,12 +34,15 @@ async fn delete(topic: &StoreTopic) -> Result<(), BrokerError> {
         .await
 }
 
-/// Whether the store the topic belongs to goes as well, and its broker with it: there is nobody left to ask, and what
+/// Whether the store the topic belongs to goes as well, and its own broker with it: there is nobody left to ask, and what
 /// the store's own policy says about the broker's volume decides.
 fn went_with_its_store(context: &Context, topic: &StoreTopic) -> bool {
     let Some(store) = topic.labels().get(label::STORE) else {
         return false;
     };
+    if !broker::is_of_store(topic, store) {
+        return false;
+    }
     let store = context.cache.get::<Store>(namespace(topic), store);
     store.is_none_or(|store| store.metadata.deletion_timestamp.is_some())
 }

@@ -1,5 +1,6 @@
 //! The cache: one Redis server that writes every change to its volume.
 
+use api::EnvVar;
 use k8s_openapi::api::core::v1::{Container, ContainerPort, ExecAction, PodSpec, Probe};
 
 use super::{
@@ -8,7 +9,11 @@ use super::{
 };
 use crate::{
     network::Party,
-    store::plan::Plan,
+    store::{
+        external::URL_KEY,
+        plan::Plan,
+        validate::{self, Cache},
+    },
     workload::{DefaultResources, claimed, mount, restricted_container, restricted_pod, scratch},
 };
 
@@ -22,7 +27,9 @@ const USER: i64 = 999;
 const RESOURCES: DefaultResources =
     DefaultResources { cpu_request: "20m", memory_request: "32Mi", memory_limit: "256Mi" };
 
-pub(super) fn cache(of: &Validated, plan: &Plan) -> DataServer {
+/// The server, if the store runs one.
+pub(super) fn cache(of: &Validated, plan: &Plan) -> Option<DataServer> {
+    let Cache::Managed(settings) = &of.cache else { return None };
     let identity = Identity {
         part: PART,
         party: Party::Cache,
@@ -35,33 +42,37 @@ pub(super) fn cache(of: &Validated, plan: &Plan) -> DataServer {
     let pod = PodSpec {
         security_context: Some(restricted_pod(USER)),
         termination_grace_period_seconds: Some(30),
-        containers: vec![container(of)],
+        containers: vec![container(settings)],
         volumes: Some(vec![claimed("data", &of.names.cache()), scratch("tmp", "16Mi")]),
         ..PodSpec::default()
     };
-    server(of, plan, &identity, &of.cache, pod, None)
+    Some(server(of, plan, &identity, settings, pod, None))
 }
 
-/// The cache's address for clients.
-pub(super) fn url(of: &Validated) -> String {
-    format!("redis://{}:{PORT}", of.names.cache())
+/// The variable that tells clients the cache's address.
+pub(super) fn address(of: &Validated) -> EnvVar {
+    const NAME: &str = "REDIS_URL";
+    match &of.cache {
+        Cache::Managed(_) => EnvVar::of(NAME, format!("redis://{}:{PORT}", of.names.cache())),
+        Cache::External(secret) => EnvVar::secret(NAME, secret, URL_KEY),
+    }
 }
 
-fn container(of: &Validated) -> Container {
+fn container(settings: &validate::DataServer) -> Container {
     // Carts are data: nothing is evicted, and at most a second of changes is lost with the machine.
     let command = "redis-server --dir /data --appendonly yes --appendfsync everysec --protected-mode no";
     let mut command: Vec<String> = command.split(' ').map(str::to_owned).collect();
     command.extend(["--save".to_owned(), String::new()]);
     Container {
         name: PORT_NAME.to_owned(),
-        image: Some(of.cache.image.clone()),
+        image: Some(settings.image.clone()),
         command: Some(command),
         ports: Some(vec![ContainerPort {
             name: Some(PORT_NAME.to_owned()),
             container_port: PORT,
             ..ContainerPort::default()
         }]),
-        resources: Some(RESOURCES.with(of.cache.resources.as_ref())),
+        resources: Some(RESOURCES.with(settings.resources.as_ref())),
         startup_probe: Some(answers(1, 300)),
         readiness_probe: Some(answers(10, 3)),
         liveness_probe: Some(answers(20, 6)),

@@ -12,9 +12,14 @@ use super::{
     meta,
 };
 use crate::{
+    events::{Brokers, PORT},
     framework::{content_bytes, content_hash, labels},
     network::Party,
-    store::{names::TOPICS, plan::Plan},
+    store::{
+        names::TOPICS,
+        plan::Plan,
+        validate::{self, Kafka},
+    },
     workload::{
         DefaultResources, claimed, config_map, mount, mount_read_only, restricted_container, restricted_pod, scratch,
         variable,
@@ -22,7 +27,6 @@ use crate::{
 };
 
 const PART: &str = "kafka";
-const PORT: i32 = 9092;
 const CONTROLLER_PORT: i32 = 9093;
 
 /// Where the volume is.
@@ -39,7 +43,9 @@ const RESOURCES: DefaultResources =
 /// Partitions of each topic: consumers of one group share them.
 const PARTITIONS: i32 = 3;
 
-pub(super) fn broker(of: &Validated, plan: &Plan) -> Broker {
+/// The broker, if the store runs one.
+pub(super) fn broker(of: &Validated, plan: &Plan) -> Option<Broker> {
+    let Kafka::Managed(settings) = &of.kafka else { return None };
     let identity = Identity {
         part: PART,
         party: Party::Kafka,
@@ -52,35 +58,44 @@ pub(super) fn broker(of: &Validated, plan: &Plan) -> Broker {
     let properties = properties(of);
     // The broker reads its configuration once.
     let hash = content_hash([properties.as_bytes()]);
-    Broker {
+    Some(Broker {
         config: ConfigMap {
             metadata: meta(of, of.names.kafka(), PART, "broker"),
             data: Some(labels([("server.properties", &properties)])),
             ..ConfigMap::default()
         },
-        server: server(of, plan, &identity, &of.kafka, pod(of), Some(labels([(ANNOTATION_CONFIG, &hash)]))),
+        server: server(of, plan, &identity, settings, pod(of, settings), Some(labels([(ANNOTATION_CONFIG, &hash)]))),
+    })
+}
+
+/// The brokers, whoever runs them.
+pub(super) fn brokers(of: &Validated) -> Brokers {
+    match &of.kafka {
+        Kafka::Managed(_) => Brokers::own(&of.namespace, of.names.store()),
+        Kafka::External(kafka) => Brokers::external(kafka),
     }
 }
 
-/// Where clients find the broker.
-pub(super) fn bootstrap_servers(of: &Validated) -> String {
-    format!("{}.{}.svc:{PORT}", of.names.kafka(), of.namespace)
-}
-
-/// The topics live on the store's own volume and go with it or stay with it, so they are never deleted one by one:
-/// that would need a broker, which is being deleted at the same time.
+/// The store's topics.
 pub(super) fn topics(of: &Validated, plan: &Plan) -> Vec<StoreTopic> {
+    let brokers = brokers(of);
+    let deletion_policy = match &of.kafka {
+        // The topics live on the store's own volume and go with it or stay with it, so they are never deleted one by one:
+        // that would need a broker, which is being deleted at the same time.
+        Kafka::Managed(_) => DeletionPolicy::Retain,
+        Kafka::External(_) => of.deletion_policy,
+    };
     TOPICS
         .iter()
         .map(|&topic| StoreTopic {
             metadata: meta(of, of.names.topic(topic), topic, "topic"),
             spec: StoreTopicSpec {
-                bootstrap_servers: bootstrap_servers(of),
-                topic_name: topic.to_owned(),
+                bootstrap_servers: brokers.bootstrap_servers.clone(),
+                topic_name: format!("{}{topic}", brokers.topic_prefix),
                 partitions: PARTITIONS,
-                replicas: 1,
+                replicas: brokers.topic_replicas,
                 config: Vec::new(),
-                deletion_policy: DeletionPolicy::Retain,
+                deletion_policy,
                 suspend: plan.data_sleeps,
             },
             status: None,
@@ -113,7 +128,7 @@ fn properties(of: &Validated) -> String {
          share.coordinator.state.topic.num.partitions=8\n\
          group.initial.rebalance.delay.ms=0\n\
          controlled.shutdown.enable=true\n",
-        bootstrap_servers(of),
+        brokers(of).bootstrap_servers,
     )
 }
 
@@ -145,11 +160,11 @@ fn cluster_id(of: &Validated) -> String {
         .collect()
 }
 
-fn pod(of: &Validated) -> PodSpec {
+fn pod(of: &Validated, settings: &validate::DataServer) -> PodSpec {
     PodSpec {
         security_context: Some(restricted_pod(USER)),
         termination_grace_period_seconds: Some(60),
-        containers: vec![container(of)],
+        containers: vec![container(of, settings)],
         volumes: Some(vec![
             claimed("data", &of.names.kafka()),
             config_map("config", &of.names.kafka()),
@@ -159,10 +174,10 @@ fn pod(of: &Validated) -> PodSpec {
     }
 }
 
-fn container(of: &Validated) -> Container {
+fn container(of: &Validated, settings: &validate::DataServer) -> Container {
     Container {
         name: PART.to_owned(),
-        image: Some(of.kafka.image.clone()),
+        image: Some(settings.image.clone()),
         command: Some(vec!["/bin/bash".to_owned(), "-c".to_owned()]),
         args: Some(vec![command(of)]),
         env: Some(vec![
@@ -176,7 +191,7 @@ fn container(of: &Validated) -> Container {
             container_port: PORT,
             ..ContainerPort::default()
         }]),
-        resources: Some(RESOURCES.with(of.kafka.resources.as_ref())),
+        resources: Some(RESOURCES.with(settings.resources.as_ref())),
         // Recovery after a crash reads the logs again: it gets ten minutes.
         startup_probe: Some(accepts_connections(1, 600)),
         readiness_probe: Some(accepts_connections(5, 3)),

@@ -4,9 +4,7 @@ use api::{ServiceName, label};
 use k8s_openapi::{
     api::{
         batch::v1::{Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyRule},
-        core::v1::{
-            Container, EnvVar, EnvVarSource, LocalObjectReference, PodSpec, PodTemplateSpec, SecretKeySelector,
-        },
+        core::v1::{Container, LocalObjectReference, PodSpec, PodTemplateSpec},
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
@@ -14,7 +12,7 @@ use k8s_openapi::{
 use super::{Validated, labels_of, meta};
 use crate::{
     store::plan::{EXIT_SCHEMA_TOO_NEW, Migration, Plan},
-    workload::{DefaultResources, mount, restricted_container, restricted_pod, scratch, variable},
+    workload::{DefaultResources, mount, restricted_container, restricted_pod, scratch, secret_variable, variable},
 };
 
 const CONTAINER: &str = "migrate";
@@ -38,8 +36,9 @@ pub(super) fn jobs(of: &Validated, plan: &Plan) -> Vec<Job> {
 
 fn job(of: &Validated, plan: &Plan, service: ServiceName) -> Job {
     let mut all = labels_of(of, service.as_str(), "migration");
-    all.insert(label::IMAGE.to_owned(), plan.image_hash.clone());
-    let name = of.names.migration(service, &plan.job_hash);
+    let (job_hash, image_hash) = plan.hashes(service);
+    all.insert(label::IMAGE.to_owned(), image_hash.to_owned());
+    let name = of.names.migration(service, job_hash);
     Job {
         metadata: ObjectMeta { labels: Some(all.clone()), ..meta(of, name, service.as_str(), "migration") },
         spec: Some(JobSpec {
@@ -83,10 +82,13 @@ fn pod(of: &Validated, service: ServiceName) -> PodSpec {
         security_context: Some(restricted_pod(USER)),
         containers: vec![Container {
             name: CONTAINER.to_owned(),
-            image: Some(of.image.reference.clone()),
+            image: Some(of.image_of(service)),
             image_pull_policy: Some(of.image.pull_policy.as_str().to_owned()),
             args: Some(vec!["migrate".to_owned(), service.as_str().to_owned()]),
-            env: Some(vec![variable("LOG_FORMAT", "json"), database_url(of, service)]),
+            env: Some(vec![
+                variable("LOG_FORMAT", "json"),
+                secret_variable("DATABASE_URL", &of.names.database_secret(service), "uri"),
+            ]),
             resources: Some(RESOURCES.with(None)),
             security_context: Some(restricted_container()),
             // The last lines of its log become the cause in the store's condition.
@@ -96,14 +98,5 @@ fn pod(of: &Validated, service: ServiceName) -> PodSpec {
         }],
         volumes: Some(vec![scratch("tmp", "64Mi")]),
         ..PodSpec::default()
-    }
-}
-
-fn database_url(of: &Validated, service: ServiceName) -> EnvVar {
-    let key = SecretKeySelector { name: of.names.database_secret(service), key: "uri".to_owned(), optional: None };
-    EnvVar {
-        name: "DATABASE_URL".to_owned(),
-        value: None,
-        value_from: Some(EnvVarSource { secret_key_ref: Some(key), ..EnvVarSource::default() }),
     }
 }

@@ -32,8 +32,8 @@ use crate::framework::standard_labels;
 pub(super) struct Children {
     pub(super) policies: [NetworkPolicy; 2],
     pub(super) database: StoreDatabase,
-    pub(super) kafka: Broker,
-    pub(super) cache: DataServer,
+    pub(super) kafka: Option<Broker>,
+    pub(super) cache: Option<DataServer>,
     pub(super) topics: Vec<StoreTopic>,
     pub(super) migrations: Vec<Job>,
     pub(super) routes: Option<ConfigMap>,
@@ -88,6 +88,8 @@ fn labels_of(of: &Validated, part: &str, component: &str) -> BTreeMap<String, St
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use api::{ServiceName, Store};
     use serde_json::{Value, json};
 
@@ -127,8 +129,9 @@ mod tests {
     fn data_of_a_minimal_store() {
         let children = children(MINIMAL, false);
         insta::assert_yaml_snapshot!("minimal_database_and_topics", json!([children.database, children.topics]));
-        insta::assert_yaml_snapshot!("minimal_kafka", json!([children.kafka.config, server(&children.kafka.server)]));
-        insta::assert_yaml_snapshot!("minimal_cache", server(&children.cache));
+        let kafka = children.kafka.unwrap();
+        insta::assert_yaml_snapshot!("minimal_kafka", json!([kafka.config, server(&kafka.server)]));
+        insta::assert_yaml_snapshot!("minimal_cache", server(&children.cache.unwrap()));
         insta::assert_yaml_snapshot!("minimal_network", children.policies);
     }
 
@@ -152,17 +155,68 @@ mod tests {
         let data = children(FULL, false);
         insta::assert_yaml_snapshot!(
             "full_data",
-            json!([data.database, server(&data.kafka.server), server(&data.cache), data.migrations[0],])
+            json!([
+                data.database,
+                server(&data.kafka.unwrap().server),
+                server(&data.cache.unwrap()),
+                data.migrations[0],
+            ])
         );
         let services = children(FULL, true);
         insta::assert_yaml_snapshot!("full_services", json!([services.routes, services.services]));
     }
 
     #[test]
+    fn a_store_on_servers_of_others_runs_none_and_tells_its_services_where_they_are() {
+        let children = children(include_str!("fixtures/external.yaml"), true);
+        assert!(children.kafka.is_none() && children.cache.is_none());
+        let cart = children.services.iter().find(|service| service.metadata.name.as_deref() == Some("green-cart"));
+        insta::assert_yaml_snapshot!("external_topic_and_cart", json!([children.topics[0], cart]));
+    }
+
+    #[test]
+    fn guests_get_a_database_and_a_route_but_none_of_the_platforms() {
+        let guest = |path: &str| -> Arc<StoreService> {
+            let guest = json!({
+                "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreService",
+                "metadata": {"name": "parcels", "namespace": "shop"},
+                "spec": {"store": "green", "image": "x:1", "routes": [{"path": path}], "database": {"name": "parcels"}},
+            });
+            Arc::new(serde_json::from_value(guest).unwrap())
+        };
+        let children = |guest| {
+            let seen = Seen { guests: vec![guest], ..Seen::default() };
+            let validated = validate(&serde_yaml::from_str(MINIMAL).unwrap(), &seen).unwrap();
+            let plan = plan(&validated, &seen, course(&validated, None));
+            build(&validated, &plan)
+        };
+        let routes = |path: &str| children(guest(path)).routes.unwrap().data.unwrap()["routes.yaml"].clone();
+        assert!(routes("/api/parcels").contains("prefix: /api/parcels\n  upstream: http://parcels:8080"));
+        assert!(!routes("/api/cart").contains("parcels"));
+        let databases = children(guest("/api/parcels")).database.spec.databases;
+        let names: Vec<&str> = databases.iter().map(|database| database.name.as_str()).collect();
+        assert_eq!(names, ["auth", "catalog", "inventory", "orders", "parcels"]);
+    }
+
+    #[test]
+    fn a_database_stays_when_the_guest_that_asked_for_it_goes() {
+        let store: Store = serde_yaml::from_str(MINIMAL).unwrap();
+        let held: StoreDatabase = serde_json::from_value(json!({
+            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreDatabase", "metadata": {"name": "green"},
+            "spec": {"databases": [{"name": "parcels"}]},
+        }))
+        .unwrap();
+        let seen = Seen { database: Some(Arc::new(held)), ..Seen::default() };
+        let validated = validate(&store, &seen).unwrap();
+        let databases = build(&validated, &plan(&validated, &seen, course(&validated, None))).database.spec.databases;
+        assert!(databases.iter().any(|database| database.name == "parcels"), "{databases:?}");
+    }
+
+    #[test]
     fn a_store_of_the_same_name_takes_up_the_brokers_volume_again() {
         let id = |fixture: &str| {
             let children = children(fixture, false);
-            let template = children.kafka.server.stateful_set.spec.template;
+            let template = children.kafka.unwrap().server.stateful_set.spec.template;
             template.spec.unwrap().containers[0].args.clone().unwrap()
         };
         assert_eq!(id(MINIMAL), id(&MINIMAL.replace("uid: 1", "uid: 9")));
@@ -172,8 +226,8 @@ mod tests {
     #[test]
     fn volumes_have_no_owner() {
         let children = children(MINIMAL, false);
-        assert_eq!(children.kafka.server.volume.metadata.owner_references, None);
-        assert_eq!(children.cache.volume.metadata.owner_references, None);
+        assert_eq!(children.kafka.unwrap().server.volume.metadata.owner_references, None);
+        assert_eq!(children.cache.unwrap().volume.metadata.owner_references, None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::{Validated, meta};
 use crate::{
     framework::labels,
     network::{Party, Place, Scene, closed, policy},
+    store::validate::{Cache, Kafka},
 };
 
 /// The policies that belong to no server and no service: every pod of the store is closed, and migrations reach the
@@ -42,8 +43,8 @@ fn scene(of: &Validated) -> Scene<'_> {
         database_name: of.names.store(),
         operator: &of.operator,
         database: external.map_or(Place::Here, Place::Elsewhere),
-        kafka: Place::Here,
-        cache: Place::Here,
+        kafka: if matches!(of.kafka, Kafka::Managed(_)) { Place::Here } else { Place::Elsewhere(None) },
+        cache: if matches!(of.cache, Cache::Managed(_)) { Place::Here } else { Place::Elsewhere(None) },
         ..Scene::default()
     }
 }

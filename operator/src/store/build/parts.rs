@@ -38,14 +38,15 @@ pub(crate) fn network_of(manifest: &str) -> Parts {
     let labels = |template: &k8s_openapi::api::core::v1::PodTemplateSpec| {
         template.metadata.clone().unwrap().labels.unwrap_or_default()
     };
-    let servers = [("kafka", &children.kafka.server), ("cache", &children.cache)];
-    let pods = servers.map(|(name, server)| (name.to_owned(), labels(&server.stateful_set.spec.template)));
+    let kafka = children.kafka.as_ref().map(|kafka| ("kafka", &kafka.server));
+    let servers: Vec<_> = kafka.into_iter().chain(children.cache.as_ref().map(|cache| ("cache", cache))).collect();
+    let pods = servers.iter().map(|(name, server)| ((*name).to_owned(), labels(&server.stateful_set.spec.template)));
     let migration = labels(&children.migrations[0].spec.as_ref().unwrap().template);
     Parts {
         database: children.database.clone(),
         services: children.services.clone(),
-        policies: children.policies.iter().chain(servers.map(|(_, server)| &server.policy)).cloned().collect(),
-        pods: pods.into_iter().chain([("migration".to_owned(), migration)]).collect(),
+        policies: children.policies.iter().chain(servers.iter().map(|(_, server)| &server.policy)).cloned().collect(),
+        pods: pods.chain([("migration".to_owned(), migration)]).collect(),
         store,
     }
 }

@@ -5,8 +5,9 @@ use api::{
     ServiceName, ServicePort, StoreService, StoreServiceSpec,
 };
 
-use super::{Validated, cache, kafka, meta, routes};
+use super::{Validated, cache, kafka, meta};
 use crate::{
+    guests::ROUTES_FILE,
     network::table::{asks, has_cache, has_database, has_events},
     store::{
         plan::Plan,
@@ -50,13 +51,20 @@ fn service(of: &Store, name: ServiceName, settings: &Service, image: &str) -> St
             progress_deadline_seconds: i32::try_from(of.progress_deadline.as_secs()).ok(),
             resources: resources(name, settings),
             env: environment(of, name, settings),
-            database: has_database(name)
-                .then(|| ServiceDatabase { secret_ref: LocalReference { name: of.names.database_secret(name) } }),
+            database: has_database(name).then(|| own_database(of, name)),
+            routes: Vec::new(),
+            topics: Vec::new(),
             config_maps: gateway.then(|| route_files(of)).into_iter().collect(),
+            pod: settings.pod.clone(),
+            host: of.host.clone().filter(|_| gateway),
             exposure: gateway.then(|| of.exposure.clone()),
         },
         status: None,
     }
+}
+
+fn own_database(of: &Store, name: ServiceName) -> ServiceDatabase {
+    ServiceDatabase { name: None, secret_ref: Some(LocalReference { name: of.names.database_secret(name) }) }
 }
 
 /// Every service speaks HTTP and answers probes; those that others ask speak gRPC too.
@@ -80,26 +88,25 @@ fn route_files(of: &Store) -> ConfigMapMount {
 }
 
 fn environment(of: &Store, name: ServiceName, settings: &Service) -> Vec<EnvVar> {
-    let variable = |name: &str, value: String| EnvVar { name: name.to_owned(), value };
     let grpc = |service: ServiceName| format!("http://{}:{}", of.names.service(service), PortName::Grpc.default_port());
     let auth = format!("http://{}:{}", of.names.service(ServiceName::Auth), PortName::Http.default_port());
     let mut all = vec![
-        variable("LOG_LEVEL", of.log_level.as_str().to_owned()),
-        variable("LOG_FORMAT", "json".to_owned()),
-        variable("STORE_CURRENCY", of.currency.clone()),
-        variable("AUTH_HTTP_URL", auth),
+        EnvVar::of("LOG_LEVEL", of.log_level.as_str()),
+        EnvVar::of("LOG_FORMAT", "json"),
+        EnvVar::of("STORE_CURRENCY", &of.currency),
+        EnvVar::of("AUTH_HTTP_URL", auth),
     ];
     if name == ServiceName::Gateway {
-        all.push(variable("ROUTES_FILE", format!("{ROUTES_FOLDER}/{}", routes::FILE)));
+        all.push(EnvVar::of("ROUTES_FILE", format!("{ROUTES_FOLDER}/{ROUTES_FILE}")));
     }
     if has_events(name) {
-        all.push(variable("KAFKA_BOOTSTRAP_SERVERS", kafka::bootstrap_servers(of)));
+        all.extend(kafka::brokers(of).variables());
     }
     if has_cache(name) {
-        all.push(variable("REDIS_URL", cache::url(of)));
+        all.push(cache::address(of));
     }
     all.extend(
-        asks(name).iter().map(|&other| variable(&format!("{}_GRPC_URL", other.as_str().to_uppercase()), grpc(other))),
+        asks(name).iter().map(|&other| EnvVar::of(&format!("{}_GRPC_URL", other.as_str().to_uppercase()), grpc(other))),
     );
     all.extend(settings.env.iter().cloned());
     all

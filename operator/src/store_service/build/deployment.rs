@@ -4,9 +4,8 @@ use k8s_openapi::{
     api::{
         apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
         core::v1::{
-            Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction, Lifecycle, LifecycleHandler,
-            LocalObjectReference, PodSpec, PodTemplateSpec, Probe, SecretKeySelector, SleepAction,
-            TopologySpreadConstraint, Volume, VolumeMount,
+            Container, ContainerPort, EnvVar, HTTPGetAction, Lifecycle, LifecycleHandler, LocalObjectReference,
+            PodSpec, PodTemplateSpec, Probe, SleepAction, TopologySpreadConstraint, Volume, VolumeMount,
         },
     },
     apimachinery::pkg::{
@@ -15,11 +14,12 @@ use k8s_openapi::{
     },
 };
 
-use super::{ANNOTATION_SECRETS, BTreeMap, PortName, Validated, meta};
+use super::{ANNOTATION_SECRETS, ANNOTATION_VARIABLES, BTreeMap, PortName, Validated, meta};
 use crate::{
-    store_service::validate::{DATABASE_KEY, Scaling},
+    store_service::validate::{DATABASE_KEY, DATABASE_URL, Scaling},
     workload::{
-        DefaultResources, config_map, mount, mount_read_only, restricted_container, restricted_pod, scratch, variable,
+        DefaultResources, config_map, mount, mount_read_only, restricted_container, restricted_pod, scratch,
+        secret_variable, variable,
     },
 };
 
@@ -71,11 +71,13 @@ fn selector(of: &Validated) -> LabelSelector {
 
 /// A function of the resource and the content of its Secrets, and of nothing else: a new operator restarts no pod.
 fn template(of: &Validated) -> PodTemplateSpec {
-    let secrets = of.database.as_ref().map(|secret| (ANNOTATION_SECRETS.to_owned(), secret.hash.clone()));
+    let hashes = [(ANNOTATION_SECRETS, &of.database_hash), (ANNOTATION_VARIABLES, &of.variables_hash)];
+    let hashes = hashes.into_iter().filter_map(|(key, hash)| Some((key.to_owned(), hash.clone()?)));
+    let annotations: BTreeMap<String, String> = of.pod.annotations.clone().into_iter().chain(hashes).collect();
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
-            labels: Some(of.labels.clone()),
-            annotations: secrets.map(|pair| BTreeMap::from([pair])),
+            labels: Some(of.pod.labels.clone().into_iter().chain(of.labels.clone()).collect()),
+            annotations: (!annotations.is_empty()).then_some(annotations),
             ..ObjectMeta::default()
         }),
         spec: Some(PodSpec {
@@ -85,7 +87,11 @@ fn template(of: &Validated) -> PodTemplateSpec {
             image_pull_secrets: (!of.pull_secrets.is_empty()).then(|| pull_secrets(of)),
             security_context: Some(restricted_pod(USER)),
             termination_grace_period_seconds: Some(GRACE_SECONDS),
-            topology_spread_constraints: Some(vec![spread(of)]),
+            node_selector: (!of.pod.node_selector.is_empty()).then(|| of.pod.node_selector.clone()),
+            tolerations: (!of.pod.tolerations.is_empty()).then(|| of.pod.tolerations.clone()),
+            affinity: of.pod.affinity.clone(),
+            priority_class_name: of.pod.priority_class_name.clone(),
+            topology_spread_constraints: Some(spread(of)),
             containers: vec![container(of)],
             volumes: Some(volumes(of)),
             ..PodSpec::default()
@@ -97,16 +103,23 @@ fn pull_secrets(of: &Validated) -> Vec<LocalObjectReference> {
     of.pull_secrets.iter().map(|secret| LocalObjectReference { name: secret.name.clone() }).collect()
 }
 
-/// Pods of one service, of one version, stand on different nodes where there are such.
-fn spread(of: &Validated) -> TopologySpreadConstraint {
-    TopologySpreadConstraint {
-        max_skew: 1,
-        topology_key: "kubernetes.io/hostname".to_owned(),
-        when_unsatisfiable: "ScheduleAnyway".to_owned(),
-        label_selector: Some(selector(of)),
-        match_label_keys: Some(vec!["pod-template-hash".to_owned()]),
-        ..TopologySpreadConstraint::default()
+/// Pods of one service, of one version, stand on different nodes where there are such, unless users say otherwise.
+fn spread(of: &Validated) -> Vec<TopologySpreadConstraint> {
+    if of.pod.topology_spread_constraints.is_empty() {
+        return vec![TopologySpreadConstraint {
+            max_skew: 1,
+            topology_key: "kubernetes.io/hostname".to_owned(),
+            when_unsatisfiable: "ScheduleAnyway".to_owned(),
+            label_selector: Some(selector(of)),
+            match_label_keys: Some(vec!["pod-template-hash".to_owned()]),
+            ..TopologySpreadConstraint::default()
+        }];
     }
+    let counted = |given: &TopologySpreadConstraint| TopologySpreadConstraint {
+        label_selector: given.label_selector.clone().or_else(|| Some(selector(of))),
+        ..given.clone()
+    };
+    of.pod.topology_spread_constraints.iter().map(counted).collect()
 }
 
 fn container(of: &Validated) -> Container {
@@ -134,19 +147,12 @@ fn container(of: &Validated) -> Container {
 }
 
 fn environment(of: &Validated) -> Vec<EnvVar> {
-    let database = of.database.as_ref().map(|secret| EnvVar {
-        name: "DATABASE_URL".to_owned(),
-        value: None,
-        value_from: Some(EnvVarSource {
-            secret_key_ref: Some(SecretKeySelector {
-                name: secret.name.clone(),
-                key: DATABASE_KEY.to_owned(),
-                optional: None,
-            }),
-            ..EnvVarSource::default()
-        }),
+    let given = of.env.iter().map(|given| match &given.value_from {
+        Some(source) => secret_variable(&given.name, &source.secret_key_ref.name, &source.secret_key_ref.key),
+        None => variable(&given.name, &given.value),
     });
-    of.env.iter().map(|given| variable(&given.name, &given.value)).chain(database).collect()
+    let database = of.database.as_ref().map(|secret| secret_variable(DATABASE_URL, secret, DATABASE_KEY));
+    given.chain(database).collect()
 }
 
 fn ports(of: &Validated) -> Vec<ContainerPort> {

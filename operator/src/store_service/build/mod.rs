@@ -1,18 +1,20 @@
 //! Step 3: the children of a StoreService. Pure.
 
 mod deployment;
+mod ingress;
 mod network;
 mod scaling;
+mod topics;
 
 use std::collections::BTreeMap;
 
-use api::{ANNOTATION_SECRETS, PortName};
+use api::{ANNOTATION_SECRETS, ANNOTATION_VARIABLES, PortName, StoreTopic};
 use k8s_openapi::{
     api::{
         apps::v1::Deployment,
         autoscaling::v2::HorizontalPodAutoscaler,
         core::v1::{Service, ServiceAccount},
-        networking::v1::NetworkPolicy,
+        networking::v1::{Ingress, NetworkPolicy},
         policy::v1::PodDisruptionBudget,
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
@@ -27,8 +29,10 @@ pub(super) struct Children {
     pub(super) policy: NetworkPolicy,
     pub(super) deployment: Deployment,
     pub(super) service: Option<Service>,
+    pub(super) ingress: Option<Ingress>,
     pub(super) autoscaler: Option<HorizontalPodAutoscaler>,
     pub(super) disruption_budget: Option<PodDisruptionBudget>,
+    pub(super) topics: Vec<StoreTopic>,
 }
 
 pub(super) fn build(of: &Validated) -> Children {
@@ -37,8 +41,10 @@ pub(super) fn build(of: &Validated) -> Children {
         policy: network::policy(of),
         deployment: deployment::deployment(of),
         service: network::service(of),
+        ingress: ingress::ingress(of),
         autoscaler: scaling::autoscaler(of),
         disruption_budget: scaling::disruption_budget(of),
+        topics: topics::topics(of),
     }
 }
 
@@ -61,20 +67,22 @@ pub(crate) fn network_of(
 ) -> (String, BTreeMap<String, String>, NetworkPolicy) {
     use super::{
         dereference::{Secret, Seen},
+        guest::tests::host_of,
         validate::validate,
     };
     use crate::network::Place;
 
     let external = store.spec.database.external.as_ref().map(|database| u16::try_from(database.port).ok());
     let secret = Secret {
-        keys: ["uri".to_owned()].into(),
+        keys: ["uri", "url"].map(str::to_owned).into(),
         database: store.metadata.name.clone(),
         place: external.map_or(Place::Here, Place::Elsewhere),
         ..Secret::default()
     };
     let seen = Seen {
-        secret: service.spec.database.as_ref().map(|_| secret),
+        secrets: service.spec.secrets().map(|name| (name, secret.clone())).collect(),
         store: Some(std::sync::Arc::new(store.clone())),
+        host: host_of(store, service),
         ..Seen::default()
     };
     let validated = validate(service, &seen).unwrap();
@@ -88,6 +96,7 @@ mod tests {
     use super::{
         super::{
             dereference::{Secret, Seen},
+            guest::tests::complete,
             validate::validate,
         },
         *,
@@ -96,13 +105,20 @@ mod tests {
 
     fn children(fixture: &str) -> Children {
         let service = serde_yaml::from_str(fixture).unwrap();
-        let secret = Secret {
-            keys: ["uri".to_owned()].into(),
-            hash: "cafe".to_owned(),
+        build(&validate(&service, &with_secrets("cafe")).unwrap())
+    }
+
+    fn with_secrets(hash: &str) -> Seen {
+        let secret = |key: &str| Secret {
+            keys: [key.to_owned()].into(),
+            hash: hash.to_owned(),
+            watched: true,
             place: Place::Here,
             ..Secret::default()
         };
-        build(&validate(&service, &Seen { secret: Some(secret), ..Seen::default() }).unwrap())
+        let secrets = [("green-catalog-database", "uri"), ("green-parcels-database", "uri"), ("redis", "url")];
+        let secrets = secrets.map(|(name, key)| (name.to_owned(), secret(key))).into();
+        Seen { secrets, ..Seen::default() }
     }
 
     fn everything(children: &Children) -> serde_json::Value {
@@ -111,6 +127,7 @@ mod tests {
             children.policy,
             children.deployment,
             children.service,
+            children.ingress,
             children.autoscaler,
             children.disruption_budget,
         ])
@@ -127,6 +144,38 @@ mod tests {
     }
 
     #[test]
+    fn a_service_behind_an_ingress_is_routed_to_by_its_host() {
+        let children = children(include_str!("fixtures/ingress.yaml"));
+        let cluster_ip = children.service.unwrap().spec.unwrap().type_;
+        assert_eq!(cluster_ip.as_deref(), Some("ClusterIP"));
+        insta::assert_yaml_snapshot!(children.ingress.unwrap());
+    }
+
+    #[test]
+    fn what_users_say_of_the_pods_reaches_them_and_takes_nothing_away_from_the_operator() {
+        let children = children(include_str!("fixtures/pods.yaml"));
+        insta::assert_yaml_snapshot!(serde_json::json!([children.deployment.spec.template, children.autoscaler]));
+    }
+
+    #[test]
+    fn a_guest_gets_its_database_and_topics_and_is_told_where_they_are() {
+        let service = serde_yaml::from_str(include_str!("fixtures/guest.yaml")).unwrap();
+        let seen = Seen { host: complete(), ..with_secrets("cafe") };
+        let children = build(&validate(&service, &seen).unwrap());
+        let pod = children.deployment.spec.template.spec.unwrap();
+        insta::assert_yaml_snapshot!(serde_json::json!([pod.containers[0].env, children.topics]));
+    }
+
+    #[test]
+    fn a_load_balancer_takes_the_place_of_the_ingress() {
+        let fixture = include_str!("fixtures/ingress.yaml");
+        let (head, _) = fixture.split_once("  host:").unwrap();
+        let children = children(&format!("{head}  exposure: {{loadBalancer: {{}}}}\n"));
+        assert_eq!(children.service.unwrap().spec.unwrap().type_.as_deref(), Some("LoadBalancer"));
+        assert!(children.ingress.is_none());
+    }
+
+    #[test]
     fn an_autoscaled_service_leaves_the_number_of_pods_to_the_autoscaler() {
         let children = children(include_str!("fixtures/full.yaml"));
         assert_eq!(children.deployment.spec.replicas, None);
@@ -136,12 +185,24 @@ mod tests {
     #[test]
     fn a_changed_secret_changes_the_pod_template() {
         let service = serde_yaml::from_str(include_str!("fixtures/full.yaml")).unwrap();
-        let template = |hash: &str| {
-            let secret = Secret { keys: ["uri".to_owned()].into(), hash: hash.to_owned(), ..Secret::default() };
-            let seen = Seen { secret: Some(secret), ..Seen::default() };
-            build(&validate(&service, &seen).unwrap()).deployment.spec.template
-        };
+        let template = |hash: &str| build(&validate(&service, &with_secrets(hash)).unwrap()).deployment.spec.template;
         assert_eq!(template("cafe"), template("cafe"));
         assert_ne!(template("cafe"), template("beef"));
+    }
+
+    /// The end of a rotation waits for pods that bear the hash of the database's Secret.
+    #[test]
+    fn other_secrets_change_the_pod_template_and_leave_the_hash_of_the_databases_alone() {
+        let service = serde_yaml::from_str(include_str!("fixtures/full.yaml")).unwrap();
+        let template = |hash: &str| {
+            let mut seen = with_secrets("cafe");
+            seen.secrets.get_mut("redis").unwrap().hash = hash.to_owned();
+            build(&validate(&service, &seen).unwrap()).deployment.spec.template
+        };
+        assert_ne!(template("one"), template("two"));
+        for hash in ["one", "two"] {
+            let annotations = template(hash).metadata.unwrap().annotations.unwrap();
+            assert_eq!(annotations[ANNOTATION_SECRETS], "cafe");
+        }
     }
 }

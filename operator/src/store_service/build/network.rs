@@ -1,6 +1,6 @@
 //! How a service is found, who it is, and who may speak to it.
 
-use api::ServicePort as Port;
+use api::{Exposure, ServicePort as Port};
 use k8s_openapi::{
     api::{
         core::v1::{Service, ServiceAccount, ServicePort, ServiceSpec},
@@ -41,7 +41,7 @@ pub(super) fn service(of: &Validated) -> Option<Service> {
     (!ports.is_empty()).then(|| Service {
         metadata: meta(of),
         spec: Some(ServiceSpec {
-            type_: Some(if of.node_port.is_some() { "NodePort" } else { "ClusterIP" }.to_owned()),
+            type_: Some(type_(&of.exposure).to_owned()),
             selector: Some(of.selector.clone()),
             ports: Some(ports),
             ..ServiceSpec::default()
@@ -50,13 +50,23 @@ pub(super) fn service(of: &Validated) -> Option<Service> {
     })
 }
 
+fn type_(exposure: &Exposure) -> &'static str {
+    if exposure.load_balancer.is_some() {
+        "LoadBalancer"
+    } else if exposure.node_port.is_some() {
+        "NodePort"
+    } else {
+        "ClusterIP"
+    }
+}
+
 fn service_port(of: &Validated, port: Port) -> ServicePort {
     ServicePort {
         name: Some(port.name.as_str().to_owned()),
         port: port.port,
         target_port: Some(IntOrString::String(port.name.as_str().to_owned())),
         protocol: Some("TCP".to_owned()),
-        node_port: of.node_port.filter(|_| port.name == PortName::Http),
+        node_port: of.exposure.node_port.as_ref().filter(|_| port.name == PortName::Http).map(|exposure| exposure.port),
         app_protocol: (port.name == PortName::Grpc).then(|| "kubernetes.io/h2c".to_owned()),
     }
 }

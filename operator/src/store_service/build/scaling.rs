@@ -37,8 +37,8 @@ pub(super) fn autoscaler(of: &Validated) -> Option<HorizontalPodAutoscaler> {
             },
             min_replicas: Some(autoscaling.min_replicas),
             max_replicas: autoscaling.max_replicas,
-            metrics: Some(vec![cpu]),
-            behavior: None,
+            metrics: Some([cpu].into_iter().chain(autoscaling.metrics.iter().cloned()).collect()),
+            behavior: autoscaling.behavior.clone(),
         },
         status: None,
     })
