@@ -10,7 +10,14 @@ use crate::{Reason, Store, StoreDatabase, StoreService, StoreTopic, crds};
 
 /// Fields that Kubernetes defines, an example need not have everything in them, and maps whose keys are the user's.
 const OPEN: [&str; 8] = [
-    "affinity", "tolerations", "topologySpreadConstraints", "metrics", "behavior", "nodeSelector", "annotations", "labels",
+    "affinity",
+    "tolerations",
+    "topologySpreadConstraints",
+    "metrics",
+    "behavior",
+    "nodeSelector",
+    "annotations",
+    "labels",
 ];
 const GUIDE: &str = include_str!("../../../docs/operator.md");
 const VALUES: &str = include_str!("../../../charts/greencommerce/values.yaml");

@@ -60,7 +60,7 @@ pub(super) struct Guest {
     routes: Vec<Route>,
     pub(super) brokers: Brokers,
     pub(super) topics: Vec<ServiceTopic>,
-    /// Whether its store sleeps or goes to sleep, its broker with it.
+    /// Whether its store sleeps or goes to sleep, and the service with it.
     pub(super) suspend: bool,
 }
 
@@ -107,7 +107,8 @@ pub(super) fn validate(service: &StoreService, host: &Host) -> Result<Option<Gue
     if let Some((what, holder)) = host.given.refused_to(service) {
         return Err(GuestError::Taken { what, holder });
     }
-    if let Some(database) = database_of(service).filter(|database| !host.has_database(database)) {
+    let needed = database_of(service).filter(|_| !store.spec.suspend);
+    if let Some(database) = needed.filter(|database| !host.has_database(database)) {
         return Err(GuestError::NoDatabase { database: database.to_owned(), store: name });
     }
     Ok(Some(Guest {
@@ -215,6 +216,14 @@ pub(super) mod tests {
         }
     }
 
+    /// The guest of the fixtures in a store that sleeps.
+    pub(in crate::store_service) fn asleep() -> Guest {
+        let mut store = store();
+        store.spec.suspend = true;
+        let host = Host { store: Some(Arc::new(store)), database: Some(Arc::new(database(false))), ..complete() };
+        validate(&service(), &host).unwrap().unwrap()
+    }
+
     #[test]
     fn a_guest_that_has_all_it_asks_for_waits_for_nothing() {
         let guest = validate(&service(), &complete()).unwrap();
@@ -229,6 +238,11 @@ pub(super) mod tests {
         let waiting = validate(&service(), &host).unwrap_err();
         assert_eq!(waiting.to_string(), "the database parcels is not ready yet: StoreDatabase green makes it");
         assert!(!waiting.reason().is_failure());
+    }
+
+    #[test]
+    fn a_guest_sleeps_with_its_store_whose_databases_sleep_too() {
+        assert!(asleep().suspend);
     }
 
     #[test]

@@ -160,6 +160,9 @@ fn missed_deadline(status: &DeploymentStatus) -> bool {
 
 /// The pods are ready; whether they can be reached, and have what was asked for them.
 fn serving(of: &Validated, seen: &Seen) -> Verdict {
+    if of.guest.as_ref().is_some_and(|guest| guest.suspend) {
+        return Verdict::Stuck(Reason::Suspended, "the store sleeps, and the service with it".to_owned());
+    }
     if address::is_pending(of, seen) {
         let message = format!("the pods are ready; Service {} waits for the address of its load balancer", of.name);
         return Verdict::Waiting(Reason::AddressPending, message);
@@ -309,6 +312,13 @@ mod tests {
     fn a_service_without_pods_on_purpose_is_ready() {
         let none = service(&json!({"replicas": 0}));
         assert_eq!(ready(&none, &seen(0, (1, 1), &json!({}), &[]), false), (true, Reason::AllReady));
+    }
+
+    #[test]
+    fn a_guest_whose_store_sleeps_says_so() {
+        let mut guest = service(&json!({"replicas": 0}));
+        guest.guest = Some(guest::tests::asleep());
+        assert_eq!(ready(&guest, &seen(0, (1, 1), &json!({}), &[]), false), (false, Reason::Suspended));
     }
 
     #[test]

@@ -148,6 +148,7 @@ pub(super) fn validate(service: &StoreService, seen: &Seen) -> Result<Validated,
         args: spec.args,
         ports: spec.ports,
         scaling: match spec.autoscaling {
+            _ if guest.as_ref().is_some_and(|guest| guest.suspend) => Scaling::Fixed(0),
             Some(autoscaling) => Scaling::Auto(Box::new(autoscaling)),
             None => Scaling::Fixed(spec.replicas.unwrap_or(1)),
         },
