@@ -88,7 +88,6 @@ impl Reason {
             Self::AllReady
                 | Self::Settled
                 | Self::Reconciling
-                | Self::Deleting
                 | Self::ChildPending
                 | Self::ChildNotReady
                 | Self::PodsStarting
@@ -117,8 +116,6 @@ reasons! {
     Settled,
     /// Children are being created or changed.
     Reconciling,
-    /// The object is being deleted.
-    Deleting,
     /// A child does not exist yet, or has not been looked at since it changed.
     ChildPending,
     /// A child says that it is not ready.

@@ -26,6 +26,8 @@ use crate::{
 pub(super) struct Seen {
     /// The Secrets that the service names and that exist, by name.
     pub(super) secrets: BTreeMap<String, Secret>,
+    /// The first ConfigMap that the service names and that does not exist.
+    pub(super) missing_config_map: Option<String>,
     pub(super) deployment: Option<Arc<Deployment>>,
     pub(super) service: Option<Arc<Service>>,
     pub(super) ingress: Option<Arc<Ingress>>,
@@ -54,11 +56,18 @@ pub(super) struct Secret {
 
 /// A read failed.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read the Secret {name}")]
+#[error("cannot read {object}")]
 pub(crate) struct DereferenceError {
-    name: String,
+    object: String,
     #[source]
     source: Box<kube::Error>,
+}
+
+impl DereferenceError {
+    fn of(kind: &str, name: &str) -> impl FnOnce(kube::Error) -> Self {
+        let object = format!("the {kind} {name}");
+        move |source| Self { object, source: Box::new(source) }
+    }
 }
 
 impl ReconcileError for DereferenceError {
@@ -71,7 +80,7 @@ impl ReconcileError for DereferenceError {
     }
 }
 
-/// Reads from the cache; only a Secret that no watch covers is asked for.
+/// Reads from the cache; only Secrets and ConfigMaps that no watch covers are asked for.
 pub(super) async fn dereference(context: &Context, service: &StoreService) -> Result<Seen, DereferenceError> {
     let (space, name) = (namespace(service), service.name_any());
     let cache = &context.cache;
@@ -83,6 +92,7 @@ pub(super) async fn dereference(context: &Context, service: &StoreService) -> Re
     }
     Ok(Seen {
         secrets,
+        missing_config_map: missing_config_map(context, service).await?,
         deployment: cache.get(space, &name),
         service: cache.get(space, &name),
         ingress: cache.get(space, &name),
@@ -99,11 +109,21 @@ async fn secret(context: &Context, space: &str, name: &str) -> Result<Option<Sec
         return Ok(Some(located(context, &secret, summary(&secret, true))));
     }
     let api: Api<v1::Secret> = Api::namespaced(context.client.clone(), space);
-    let found = api
-        .get_opt(name)
-        .await
-        .map_err(|source| DereferenceError { name: name.to_owned(), source: Box::new(source) })?;
+    let found = api.get_opt(name).await.map_err(DereferenceError::of("Secret", name))?;
     Ok(found.map(|secret| located(context, &secret, summary(&secret, false))))
+}
+
+async fn missing_config_map(context: &Context, service: &StoreService) -> Result<Option<String>, DereferenceError> {
+    let space = namespace(service);
+    let api: Api<v1::ConfigMap> = Api::namespaced(context.client.clone(), space);
+    let unknown = |name: &&str| context.cache.get::<v1::ConfigMap>(space, name).is_none();
+    for name in service.spec.config_maps.iter().map(|mount| mount.name.as_str()).filter(unknown) {
+        let found = api.get_metadata_opt(name).await.map_err(DereferenceError::of("ConfigMap", name))?;
+        if found.is_none() {
+            return Ok(Some(name.to_owned()));
+        }
+    }
+    Ok(None)
 }
 
 /// A server that the operator runs is one of the namespace's pods; any other is wherever its address leads.

@@ -56,11 +56,15 @@ impl Reconciler for StoreServiceReconciler {
 
 #[cfg(test)]
 mod tests {
+    use api::Reason;
     use kube::runtime::watcher::Event;
     use serde_json::json;
 
     use super::*;
-    use crate::framework::scenario::{Call, Scenario, made, reported, told};
+    use crate::framework::{
+        ReconcileError as _,
+        scenario::{Call, Scenario, made, reported, told},
+    };
 
     #[tokio::test]
     async fn a_new_service_is_made_reported_and_told() {
@@ -120,13 +124,28 @@ mod tests {
         let service: StoreService = serde_yaml::from_str(include_str!("build/fixtures/full.yaml")).unwrap();
         let secret = "GET /api/v1/namespaces/shop/secrets/green-catalog-database";
         let other = "GET /api/v1/namespaces/shop/secrets/redis";
-        let missing = [secret, other].map(|line| Call::refused(line, 404, "not found"));
-        let (scenario, context, _) = Scenario::of(missing.into());
+        let routes = "GET /api/v1/namespaces/shop/configmaps/green-gateway-routes";
+        let mut missing = Vec::from([secret, other].map(|line| Call::refused(line, 404, "not found")));
+        missing.push(Call::ok(routes, json!({"metadata": {"name": "green-gateway-routes"}})));
+        let (scenario, context, _) = Scenario::of(missing);
         let error = StoreServiceReconciler.reconcile(&context, Arc::new(service)).await.unwrap_err();
         assert_eq!(
             error.to_string(),
             "the Secret green-catalog-database does not exist: the service starts as soon as it does"
         );
+        scenario.finish();
+    }
+
+    #[tokio::test]
+    async fn without_its_config_map_a_service_is_not_made() {
+        let mut service: StoreService = serde_yaml::from_str(include_str!("build/fixtures/minimal.yaml")).unwrap();
+        service.spec.config_maps =
+            serde_json::from_value(json!([{"name": "rules", "mountPath": "/etc/hello"}])).unwrap();
+        let rules = "GET /api/v1/namespaces/shop/configmaps/rules";
+        let (scenario, context, _) = Scenario::of(vec![Call::refused(rules, 404, "not found")]);
+        let error = StoreServiceReconciler.reconcile(&context, Arc::new(service)).await.unwrap_err();
+        assert_eq!(error.reason(), Reason::ConfigMapMissing);
+        assert_eq!(error.to_string(), "the ConfigMap rules does not exist: the service starts as soon as it does");
         scenario.finish();
     }
 

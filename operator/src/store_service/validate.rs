@@ -105,6 +105,8 @@ pub(crate) enum ValidateError {
     SecretMissing(String),
     #[error("the Secret {name} has no key {key}: put the value of {variable} there")]
     SecretInvalid { name: String, key: String, variable: String },
+    #[error("the ConfigMap {0} does not exist: the service starts as soon as it does")]
+    ConfigMapMissing(String),
     #[error(transparent)]
     Guest(#[from] GuestError),
 }
@@ -114,14 +116,17 @@ impl ReconcileError for ValidateError {
         match self {
             Self::SecretMissing(_) => Reason::SecretMissing,
             Self::SecretInvalid { .. } => Reason::SecretInvalid,
+            Self::ConfigMapMissing(_) => Reason::ConfigMapMissing,
             Self::Guest(error) => error.reason(),
         }
     }
 
     fn retry(&self) -> Retry {
         match self {
-            // A Secret that bears our label wakes us; one made by hand does not.
-            Self::SecretMissing(_) | Self::SecretInvalid { .. } => Retry::After(Duration::from_secs(1)),
+            // What bears our label wakes us; what is made by hand does not.
+            Self::SecretMissing(_) | Self::SecretInvalid { .. } | Self::ConfigMapMissing(_) => {
+                Retry::After(Duration::from_secs(1))
+            }
             Self::Guest(_) => Retry::OnChange,
         }
     }
@@ -129,6 +134,9 @@ impl ReconcileError for ValidateError {
 
 pub(super) fn validate(service: &StoreService, seen: &Seen) -> Result<Validated, ValidateError> {
     let (name, spec) = (service.name_any(), service.spec.clone());
+    if let Some(missing) = &seen.missing_config_map {
+        return Err(ValidateError::ConfigMapMissing(missing.clone()));
+    }
     let guest = guest::validate(service, &seen.host)?;
     let network = network(&name, &spec, seen);
     let (database_hash, variables_hash) = (database_hash(&spec, seen)?, variables_hash(&spec, seen)?);
