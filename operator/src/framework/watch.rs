@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Debug, future::Future, sync::Arc};
 
-use api::{ANNOTATION_SECRETS, MANAGED_BY, Reason, StoreService, StoreTopic, label};
+use api::{ANNOTATION_SECRETS, MANAGED_BY, Reason, StoreDatabase, StoreService, StoreTopic, label};
 use futures::StreamExt as _;
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -13,7 +13,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
-    core::DeserializeGuard,
+    core::{DeserializeGuard, PartialObjectMeta},
     runtime::{
         WatchStreamExt as _,
         reflector::store::Writer,
@@ -54,6 +54,7 @@ fn spawn(scope: Scope, context: &Context, queues: &Queues, writers: Writers) -> 
         watches.child(writers.service_accounts, |_| {}),
         watches.child(writers.config_maps, |_| {}),
         watches.secrets(writers.secrets),
+        watches.secrets_of_others(),
         watches.child(writers.claims, |_| {}),
         watches.child(writers.jobs, |_| {}),
         watches.child(writers.autoscalers, |_| {}),
@@ -70,7 +71,7 @@ struct Scope {
 }
 
 impl Scope {
-    fn api<K>(&self) -> Api<DeserializeGuard<K>>
+    fn api<K>(&self) -> Api<K>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
     {
@@ -147,7 +148,7 @@ impl Watches<'_> {
         )
     }
 
-    /// Secrets also wake the services that read them.
+    /// Secrets also wake those that read them.
     fn secrets(&self, writer: Writer<Secret>) -> Watch {
         self.watch(
             ours(),
@@ -155,17 +156,29 @@ impl Watches<'_> {
             |_| {},
             |secret: &Secret, cache| {
                 let mut wakes = Wake::owners(secret);
-                wakes.extend(
-                    cache
-                        .store_services
-                        .state()
-                        .iter()
-                        .filter(|service| reads(service, secret))
-                        .map(|service| Wake::of(&**service)),
-                );
+                wakes.extend(readers(cache, secret));
                 wakes
             },
         )
+    }
+
+    /// Secrets that users make wake those that read them. Only their names are asked for, and nothing of them is kept.
+    fn secrets_of_others(&self) -> Watch {
+        let api: Api<PartialObjectMeta<Secret>> = self.scope.api();
+        let (cache, queues) = (self.context.cache.clone(), self.queues.clone());
+        Box::pin(async move {
+            let config = watcher::Config::default().labels(&format!("{}!={MANAGED_BY}", label::MANAGED_BY));
+            let mut events = watcher::watcher(api, config).default_backoff().boxed();
+            while let Some(event) = events.next().await {
+                match event {
+                    Ok(Event::Apply(secret) | Event::InitApply(secret) | Event::Delete(secret)) => {
+                        queues.send_all(&readers(&cache, &secret));
+                    }
+                    Ok(Event::Init | Event::InitDone) => {}
+                    Err(error) => broken::<Secret>(&error),
+                }
+            }
+        })
     }
 
     fn watch<K>(
@@ -178,7 +191,7 @@ impl Watches<'_> {
     where
         K: Cached + Resource<Scope = NamespaceResourceScope> + DeserializeOwned + Debug,
     {
-        let api = self.scope.api();
+        let api: Api<DeserializeGuard<K>> = self.scope.api();
         let (context, queues) = (self.context.clone(), self.queues.clone());
         Box::pin(pump(context, queues, api, config, writer, prune, wakes))
     }
@@ -192,9 +205,24 @@ fn label_of<'a>(object: &'a StatefulSet, key: &str) -> Option<&'a str> {
     object.labels().get(key).map(String::as_str)
 }
 
-fn reads(service: &StoreService, secret: &Secret) -> bool {
-    namespace(service) == namespace(secret)
-        && service.spec.database.as_ref().is_some_and(|database| database.secret_ref.name == secret.name_any())
+/// Whoever names this Secret: services their database's, databases their administrator's.
+fn readers<K: Resource>(cache: &Cache, secret: &K) -> BTreeSet<Wake> {
+    let (space, name) = (namespace(secret), secret.name_any());
+    let services = cache.store_services.state().into_iter().filter(|service| {
+        namespace(&**service) == space
+            && service.spec.database.as_ref().is_some_and(|database| database.secret_ref.name == name)
+    });
+    let databases = cache.store_databases.state().into_iter().filter(|database| {
+        namespace(&**database) == space
+            && database.spec.external.as_ref().is_some_and(|external| external.admin_secret_ref.name == name)
+    });
+    let services = services.map(|service: Arc<StoreService>| Wake::of(&*service));
+    services.chain(databases.map(|database: Arc<StoreDatabase>| Wake::of(&*database))).collect()
+}
+
+fn broken<K: Resource<DynamicType = ()>>(error: &watcher::Error) {
+    metrics::watch_failed(&K::kind(&()));
+    tracing::warn!(kind = %K::kind(&()), error = chain(error), "a watch broke and starts again");
 }
 
 /// Follows a watch for ever: each event goes into the store first, then wakes whom it concerns.
@@ -215,8 +243,7 @@ async fn pump<K>(
         let event = match event {
             Ok(event) => event,
             Err(error) => {
-                metrics::watch_failed(&K::kind(&()));
-                tracing::warn!(kind = %K::kind(&()), error = chain(&error), "a watch broke and starts again");
+                broken::<K>(&error);
                 continue;
             }
         };
@@ -300,5 +327,39 @@ fn prune_pod(pod: &mut Pod) {
             })
             .collect();
         pod.spec = Some(PodSpec { containers, node_name: spec.node_name, ..PodSpec::default() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::api::ObjectMeta;
+    use serde_json::json;
+
+    use super::*;
+    use crate::framework::scenario::Scenario;
+
+    #[tokio::test]
+    async fn a_secret_wakes_whoever_names_it_and_nobody_else() {
+        let (scenario, context, mut writers) = Scenario::of(vec![]);
+        for (space, name, secret) in [("shop", "a", "login"), ("shop", "b", "other"), ("elsewhere", "a", "login")] {
+            let service = json!({
+                "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreService",
+                "metadata": {"name": name, "namespace": space},
+                "spec": {"store": "green", "image": "shop:1", "database": {"secretRef": {"name": secret}}},
+            });
+            let database = json!({
+                "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreDatabase",
+                "metadata": {"name": name, "namespace": space},
+                "spec": {"databases": [], "external": {"host": "db", "adminSecretRef": {"name": secret}}},
+            });
+            writers.store_services.apply_watcher_event(&Event::Apply(serde_json::from_value(service).unwrap()));
+            writers.store_databases.apply_watcher_event(&Event::Apply(serde_json::from_value(database).unwrap()));
+        }
+        let metadata =
+            ObjectMeta { name: Some("login".to_owned()), namespace: Some("shop".to_owned()), ..ObjectMeta::default() };
+        let woken = readers(&context.cache, &Secret { metadata, ..Secret::default() });
+        let woken: Vec<String> = woken.iter().map(|wake| format!("{} {}", wake.kind, wake.name)).collect();
+        assert_eq!(woken, ["StoreDatabase a", "StoreService a"]);
+        scenario.finish();
     }
 }

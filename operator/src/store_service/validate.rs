@@ -1,6 +1,6 @@
 //! Step 2: what a StoreService asks for, checked against what there is. Pure.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use api::{
     Autoscaling, ConfigMapMount, EnvVar, LocalReference, Reason, Resources, ServiceName, ServicePort, Store,
@@ -109,8 +109,8 @@ impl ReconcileError for ValidateError {
     }
 
     fn retry(&self) -> Retry {
-        // A Secret that bears our label wakes us; one made by hand does not.
-        Retry::After(Duration::from_secs(2))
+        // The Secret wakes us when it comes or changes.
+        Retry::Backoff
     }
 }
 
