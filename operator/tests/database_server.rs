@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, time::Duration};
 
 use devenv::{
     Backing,
@@ -12,6 +12,9 @@ use operator::store_database::sql::{
     Conflict, Identifier, Login, Password, Seat, Server, Spare, SqlError, Tenancy, ensure, remove, retire,
 };
 use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions, postgres::PgSslMode};
+
+/// Ample for a login on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server of the test's own: unlike the shared one it asks for passwords, and its maintenance databases may be closed.
 struct OwnServer {
@@ -42,6 +45,7 @@ impl OwnServer {
             tls: PgSslMode::Prefer,
             username: username.to_owned(),
             password: Password::from_secret(password).unwrap(),
+            patience: PATIENCE,
         }
     }
 
@@ -186,6 +190,7 @@ async fn a_server_that_is_away_is_an_error_and_not_a_wait() {
         tls: PgSslMode::Disable,
         username: "postgres".to_owned(),
         password: Password::generate().unwrap(),
+        patience: PATIENCE,
     };
     let away = ensure(&server, &Tenancy::Whole, &[]).await.unwrap_err();
     assert!(matches!(away, SqlError::Connect(_)), "{away:?}");

@@ -8,6 +8,7 @@ mod crash;
 mod database;
 mod drift;
 mod faults;
+mod healing;
 mod malformed;
 mod rest;
 mod setup;
