@@ -16,7 +16,6 @@ mod proxy;
 mod puppet;
 mod space;
 mod state;
-mod wait;
 
 pub use audit::{Audit, Lives, Mark, Write};
 pub use cluster::{Cluster, Setup};
@@ -25,4 +24,4 @@ pub use operator::{Launch, Operator};
 pub use proxy::{Crash, Faults, Proxy, Refusal};
 pub use space::Space;
 pub use state::State;
-pub use wait::{DEADLINE, eventually, wait_until};
+pub use waitkit::{DEADLINE, eventually, wait_until};

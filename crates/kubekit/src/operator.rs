@@ -11,11 +11,11 @@ use std::{
 use axum::http::Request;
 use kube::{Client, Config};
 use nix::sys::signal::Signal;
+use waitkit::{DEADLINE, wait_until};
 
 use crate::{
     Cluster, Identity,
     leash::{self, Leashed},
-    wait::{DEADLINE, wait_until},
 };
 
 /// How an operator is started.

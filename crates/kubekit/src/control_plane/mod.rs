@@ -11,12 +11,12 @@ use std::{
 
 use axum::http::{HeaderValue, Uri, header::AUTHORIZATION};
 use kube::{Client, Config};
+use waitkit::wait_until;
 
 use self::folder::Folder;
 use crate::{
     audit::Audit,
     leash::{self, Leashed},
-    wait::wait_until,
 };
 
 /// On a machine that compiles at the same time the API server takes a while.
