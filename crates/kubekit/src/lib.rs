@@ -19,7 +19,7 @@ mod state;
 
 pub use audit::{Audit, Lives, Mark, Write};
 pub use cluster::{Cluster, Setup};
-pub use control_plane::{ControlPlane, Identity};
+pub use control_plane::{ControlPlane, Identity, Server};
 pub use operator::{Launch, Operator};
 pub use proxy::{Crash, Faults, Proxy, Refusal};
 pub use space::Space;
