@@ -211,7 +211,8 @@ impl<'a> Space<'a> {
         };
         let dying = |object: &&Value| !object["metadata"]["deletionTimestamp"].is_null();
         let orphans: Vec<&Value> = objects.iter().filter(orphaned).filter(|object| !dying(object)).collect();
-        for orphan in &orphans {
+        // What the operator has to let go comes before what it would ask on the way, such as a broker.
+        for orphan in orphans.iter().rev() {
             let kind = self.kind(orphan["kind"].as_str().unwrap_or_default());
             let uid = orphan["metadata"]["uid"].as_str().map(str::to_owned);
             let this = DeleteParams {
