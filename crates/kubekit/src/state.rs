@@ -55,7 +55,9 @@ impl State {
 
     /// The same with `PORT` for a port that differs from run to run.
     pub(crate) fn without_port(mut self, port: u16) -> Self {
-        self.0.values_mut().for_each(|object| hide(&port.to_string(), object));
+        for object in self.0.values_mut() {
+            hide(&port.to_string(), object);
+        }
         self
     }
 
@@ -63,7 +65,9 @@ impl State {
     #[must_use]
     pub fn without(&self, fields: &[&str]) -> Self {
         let mut objects = self.0.clone();
-        objects.values_mut().for_each(|object| remove(fields, object));
+        for object in objects.values_mut() {
+            remove(fields, object);
+        }
         Self(objects)
     }
 

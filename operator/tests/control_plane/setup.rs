@@ -17,12 +17,6 @@ pub(crate) async fn cluster() -> &'static Cluster {
     tokio::task::spawn_blocking(|| CLUSTER.get_or_init(start)).await.expect("the control plane starts")
 }
 
-/// A control plane of their own for tests that kill it.
-pub(crate) async fn frail_cluster() -> &'static Cluster {
-    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    tokio::task::spawn_blocking(|| CLUSTER.get_or_init(start)).await.expect("the control plane starts")
-}
-
 /// Starts a control plane.
 pub(crate) fn start() -> Cluster {
     Cluster::start(&Setup { crds: api::crds(), rules: rules() })
