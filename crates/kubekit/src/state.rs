@@ -217,7 +217,7 @@ mod tests {
     fn a_port_that_differs_from_run_to_run_can_be_taken_out() {
         let of = |port: u16| {
             let object = json!({"kind": "X", "metadata": {"name": "x"}, "port": port, "message": format!("at {port}")});
-            State::of("a", [object]).without_port(port)
+            State::of("test-1", [object]).without_port(port)
         };
         assert_eq!(of(25700), of(25720));
         assert_eq!(of(25700).get("X/x").unwrap()["message"], "at PORT");
