@@ -2,35 +2,22 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+use std::time::Duration;
 
-use devenv::{
-    Backing,
-    backing::{Ports, Postgres},
-};
+#[path = "common/own_server.rs"]
+mod own_server;
+
 use operator::store_database::sql::{
     Conflict, Identifier, Login, Password, Seat, Server, Spare, SqlError, Tenancy, ensure, remove, retire,
 };
 use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions, postgres::PgSslMode};
 
-/// A server of the test's own: unlike the shared one it asks for passwords, and its maintenance databases may be closed.
-struct OwnServer {
-    backing: Backing,
-    postgres: Postgres,
-    dir: PathBuf,
-}
+use self::own_server::OwnServer;
+
+/// Ample for a login on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 impl OwnServer {
-    fn start(name: &str, port: u16) -> Self {
-        let dir = std::env::temp_dir().join(format!("greencommerce-operator-{name}-{}", std::process::id()));
-        fs::create_dir_all(&dir).unwrap();
-        fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
-        let backing = Backing::with_ports(&dir, Ports { postgres: port, ..Ports::default() });
-        let postgres = backing.postgres().unwrap();
-        ask_for_passwords(&postgres);
-        Self { backing, postgres, dir }
-    }
-
     fn as_superuser(&self) -> Server {
         self.logged_in_as("postgres", "unused: this role is trusted")
     }
@@ -42,6 +29,7 @@ impl OwnServer {
             tls: PgSslMode::Prefer,
             username: username.to_owned(),
             password: Password::from_secret(password).unwrap(),
+            patience: PATIENCE,
         }
     }
 
@@ -59,20 +47,6 @@ impl OwnServer {
             .connect()
             .await
     }
-}
-
-impl Drop for OwnServer {
-    fn drop(&mut self) {
-        self.backing.stop().unwrap();
-        fs::remove_dir_all(&self.dir).unwrap();
-    }
-}
-
-fn ask_for_passwords(postgres: &Postgres) {
-    let rules = "ARRAY['host all postgres 127.0.0.1/32 trust', 'host all all 127.0.0.1/32 scram-sha-256']";
-    let file = postgres.query("postgres", "SHOW hba_file").unwrap();
-    postgres.query("postgres", &format!("COPY (SELECT unnest({rules})) TO '{file}'")).unwrap();
-    postgres.query("postgres", "SELECT pg_reload_conf()").unwrap();
 }
 
 fn login(name: &str) -> Login {
@@ -186,6 +160,7 @@ async fn a_server_that_is_away_is_an_error_and_not_a_wait() {
         tls: PgSslMode::Disable,
         username: "postgres".to_owned(),
         password: Password::generate().unwrap(),
+        patience: PATIENCE,
     };
     let away = ensure(&server, &Tenancy::Whole, &[]).await.unwrap_err();
     assert!(matches!(away, SqlError::Connect(_)), "{away:?}");

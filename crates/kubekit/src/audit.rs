@@ -18,7 +18,7 @@ pub struct Audit {
 }
 
 /// A moment in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark(u64);
 
 impl Mark {
@@ -75,18 +75,23 @@ impl Audit {
     ///
     /// When the log cannot be read.
     #[must_use]
-    pub fn since(&self, Mark(offset): Mark) -> Vec<Write> {
+    pub fn since(&self, mark: Mark) -> Vec<Write> {
+        self.lines_with("", mark)
+    }
+
+    /// Those of the lines with this text, the others unread: a log of many tests is long.
+    fn lines_with(&self, text: &str, Mark(offset): Mark) -> Vec<Write> {
         let mut file = File::open(&self.path).expect("the audit log can be read");
         file.seek(SeekFrom::Start(offset)).expect("the audit log only grows");
         let lines = BufReader::new(file).lines().map_while(Result::ok);
-        lines.filter_map(|line| parse(&line)).collect()
+        lines.filter(|line| line.contains(text)).filter_map(|line| parse(&line)).collect()
     }
 
     /// What operators wrote in `namespace` since then, apart from their leases.
     #[must_use]
     pub fn by_operators(&self, namespace: &str, since: Mark) -> Vec<Write> {
         let theirs = |write: &Write| write.namespace == namespace && write.is_by_operator() && !write.is_lease();
-        self.since(since).into_iter().filter(theirs).collect()
+        self.lines_with(namespace, since).into_iter().filter(theirs).collect()
     }
 
     /// How often operators made and deleted each object of `namespace` since then. Events are not objects that anybody

@@ -12,12 +12,12 @@ use kube::{
     core::GroupVersionKind,
 };
 use tokio::{runtime::Runtime, task::JoinSet};
+use waitkit::{eventually, wait_until};
 
 use crate::{
     Audit, ControlPlane, Identity, Space,
     control_plane::flags::{self, OPERATOR_LIMIT, OPERATORS},
     puppet,
-    wait::{eventually, wait_until},
 };
 
 /// What a cluster is set up with.

@@ -10,12 +10,16 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Mutex, OnceLock, mpsc},
     thread,
+    time::Duration,
 };
 
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+
+/// What the kernel counts CPU time in, for everybody but itself.
+const TICKS_A_SECOND: u64 = 100;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -57,6 +61,15 @@ impl Leashed {
     /// Its end, if it has ended.
     pub(crate) fn ended(&self) -> Option<ExitStatus> {
         self.child.lock().expect("no code panics while holding this lock").try_wait().ok().flatten()
+    }
+
+    /// The CPU time it has used, while it is there: fields 14 and 15 of `proc_pid_stat(5)`.
+    pub(crate) fn cpu_time(&self) -> Option<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?;
+        let after_name = stat.rsplit_once(')')?.1;
+        let ticks: u64 =
+            after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        Some(Duration::from_millis(ticks * 1000 / TICKS_A_SECOND))
     }
 
     /// Ends it at once and waits until it is gone.
@@ -102,8 +115,6 @@ fn keeper() -> &'static mpsc::Sender<Job> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn sleeper() -> Leashed {
@@ -120,6 +131,19 @@ mod tests {
         assert!(kill(pid, None).is_ok());
         drop(leashed);
         assert!(kill(pid, None).is_err());
+    }
+
+    #[test]
+    fn a_process_that_works_uses_time_and_one_that_sleeps_does_not() {
+        let mut busy = command(Path::new("sh"));
+        busy.args(["-c", "while :; do :; done"]);
+        let (busy, idle) = (spawn(busy, Path::new("/dev/null")).unwrap(), sleeper());
+        while busy.cpu_time().unwrap() < Duration::from_millis(50) {
+            thread::sleep(Duration::from_millis(10));
+        }
+        assert!(idle.cpu_time().unwrap() < Duration::from_millis(50));
+        busy.kill();
+        assert_eq!(busy.cpu_time(), None);
     }
 
     #[test]

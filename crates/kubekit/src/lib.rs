@@ -16,13 +16,12 @@ mod proxy;
 mod puppet;
 mod space;
 mod state;
-mod wait;
 
 pub use audit::{Audit, Lives, Mark, Write};
 pub use cluster::{Cluster, Setup};
-pub use control_plane::{ControlPlane, Identity};
+pub use control_plane::{ControlPlane, Identity, Server};
 pub use operator::{Launch, Operator};
 pub use proxy::{Crash, Faults, Proxy, Refusal};
 pub use space::Space;
 pub use state::State;
-pub use wait::{DEADLINE, eventually, wait_until};
+pub use waitkit::{DEADLINE, eventually, wait_until};

@@ -5,17 +5,19 @@ use std::{
     fs,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
+    process::ExitStatus,
     time::Duration,
 };
 
 use axum::http::Request;
 use kube::{Client, Config};
 use nix::sys::signal::Signal;
+use tokio::sync::OnceCell;
+use waitkit::{DEADLINE, wait_until};
 
 use crate::{
     Cluster, Identity,
     leash::{self, Leashed},
-    wait::{DEADLINE, wait_until},
 };
 
 /// How an operator is started.
@@ -40,6 +42,12 @@ impl Launch {
     #[must_use]
     pub fn namespace(self, namespace: &str) -> Self {
         self.variable("WATCH_NAMESPACE", namespace)
+    }
+
+    /// As one of several, of which the one leads that holds the lease in this namespace.
+    #[must_use]
+    pub fn candidate(self, namespace: &str) -> Self {
+        self.variable("LEADER_ELECT", "true").variable("LEASE_NAMESPACE", namespace)
     }
 
     /// At another address than the API server's own: a proxy's.
@@ -78,16 +86,16 @@ impl Launch {
             .envs(&self.environment);
         let log = folder.join(format!("{}.log", identity.user));
         let process = leash::spawn(command, &log).expect("the operator can be run");
-        Operator { process, identity, ops }
+        Operator { process, identity, ops, client: OnceCell::new() }
     }
 }
 
 /// A running operator. It is killed with the value.
-#[derive(Debug)]
 pub struct Operator {
     process: Leashed,
     identity: Identity,
     ops: SocketAddr,
+    client: OnceCell<Client>,
 }
 
 impl Operator {
@@ -138,19 +146,49 @@ impl Operator {
         self.process.signal(Signal::SIGCONT);
     }
 
+    /// Asks it to end, as the kubelet would, and returns at once.
+    pub fn terminate(&self) {
+        self.process.signal(Signal::SIGTERM);
+    }
+
+    /// How it ended, if it has.
+    #[must_use]
+    pub fn ended(&self) -> Option<ExitStatus> {
+        self.process.ended()
+    }
+
+    /// The CPU time it has used up to now; that of one that has ended is not known.
+    #[must_use]
+    pub fn cpu_time(&self) -> Option<Duration> {
+        self.process.cpu_time()
+    }
+
     /// Kills it, as a crash would, and waits until it is gone.
     pub fn kill(&self) {
         self.process.kill();
     }
 
     async fn ask(&self, path: &str) -> Option<String> {
+        // Made once: to take up the certificates of the system takes long.
+        let client = self.client.get_or_init(async || self.connect()).await;
+        let request = Request::get(path).body(Vec::new()).expect("the request is well formed");
+        client.request_text(request).await.ok()
+    }
+
+    fn connect(&self) -> Client {
         let url = format!("http://{}", self.ops).parse().expect("the address is well formed");
         let mut config = Config::new(url);
         config.default_retry = false;
         config.connect_timeout = Some(Duration::from_secs(2));
-        let client = Client::try_from(config).expect("a client can be made");
-        let request = Request::get(path).body(Vec::new()).expect("the request is well formed");
-        client.request_text(request).await.ok()
+        Client::try_from(config).expect("a client can be made")
+    }
+}
+
+impl std::fmt::Debug for Operator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { process, identity, ops, client: _ } = self;
+        let mut shown = f.debug_struct("Operator");
+        shown.field("process", process).field("identity", identity).field("ops", ops).finish_non_exhaustive()
     }
 }
 

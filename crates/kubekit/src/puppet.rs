@@ -1,5 +1,7 @@
 //! Plays those controllers of Kubernetes that would need nodes: says of every workload that it has rolled out, of every
 //! Job that it is done, and of every claim that it is bound; and keeps the pods of what is autoscaled within bounds.
+//!
+//! Pods of an image with `broken` in its name never become ready: a Deployment of them misses its deadline at once.
 
 use std::{
     collections::HashMap,
@@ -15,7 +17,7 @@ use k8s_openapi::{
         apps::v1::{Deployment, StatefulSet},
         autoscaling::v2::HorizontalPodAutoscaler,
         batch::v1::Job,
-        core::v1::PersistentVolumeClaim,
+        core::v1::{PersistentVolumeClaim, PodTemplateSpec},
     },
 };
 use kube::{
@@ -32,6 +34,8 @@ use tokio::task::JoinSet;
 
 /// Objects of one kind that are looked after at the same time.
 const CONCURRENCY: usize = 16;
+/// What an image has in its name whose pods never become ready.
+const BROKEN: &str = "broken";
 /// The name of a revision: workloads here have one at a time.
 const REVISION: &str = "present";
 
@@ -136,6 +140,11 @@ async fn bounds_are_old<K: Played>(client: Client, object: &K) -> bool {
     all.is_ok_and(|all| all.items.iter().all(|scaler| scaler.spec.scale_target_ref.name != name))
 }
 
+fn is_broken(pods: &PodTemplateSpec) -> bool {
+    let containers = pods.spec.iter().flat_map(|pod| &pod.containers);
+    containers.filter_map(|container| container.image.as_deref()).any(|image| image.contains(BROKEN))
+}
+
 impl Played for Deployment {
     fn next_status(&self) -> Option<Value> {
         let replicas = self.spec.replicas.unwrap_or(1);
@@ -143,11 +152,14 @@ impl Played for Deployment {
         let counts = |status: &k8s_openapi::api::apps::v1::DeploymentStatus| {
             [status.replicas, status.updated_replicas, status.ready_replicas, status.available_replicas]
         };
+        let works = if is_broken(&self.spec.template) { 0 } else { replicas };
+        let missed = json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]);
         let held = status.map(|status| (status.observed_generation, counts(status).map(Option::unwrap_or_default)));
-        (held != Some((self.metadata.generation, [replicas; 4]))).then(|| {
+        (held != Some((self.metadata.generation, [replicas, replicas, works, works]))).then(|| {
             json!({
                 "observedGeneration": self.metadata.generation, "replicas": replicas, "updatedReplicas": replicas,
-                "readyReplicas": replicas, "availableReplicas": replicas,
+                "readyReplicas": works, "availableReplicas": works,
+                "conditions": if works < replicas { missed } else { Value::Null },
             })
         })
     }
@@ -162,11 +174,12 @@ impl Played for Deployment {
 impl Played for StatefulSet {
     fn next_status(&self) -> Option<Value> {
         let replicas = self.spec.replicas.unwrap_or(1);
+        let works = if is_broken(&self.spec.template) { 0 } else { replicas };
         let held = self.status.as_ref().map(|status| (status.observed_generation, status.ready_replicas.unwrap_or(0)));
-        (held != Some((self.metadata.generation, replicas))).then(|| {
+        (held != Some((self.metadata.generation, works))).then(|| {
             json!({
                 "observedGeneration": self.metadata.generation, "replicas": replicas, "currentReplicas": replicas,
-                "updatedReplicas": replicas, "readyReplicas": replicas, "availableReplicas": replicas,
+                "updatedReplicas": replicas, "readyReplicas": works, "availableReplicas": works,
                 "currentRevision": REVISION, "updateRevision": REVISION,
             })
         })
@@ -217,6 +230,21 @@ mod tests {
         assert_eq!((&first["observedGeneration"], &first["availableReplicas"]), (&json!(1), &json!(2)));
         assert_eq!(deployment(1, &first).next_status(), None);
         assert_eq!(deployment(2, &first).next_status().unwrap()["observedGeneration"], 2);
+    }
+
+    #[test]
+    fn a_deployment_of_a_broken_image_misses_its_deadline_until_it_has_another() {
+        let image = |image: &str, generation| {
+            let mut deployment = deployment(generation, &json!({}));
+            let template = json!({"spec": {"containers": [{"name": "x", "image": image}]}});
+            deployment.spec.template = serde_json::from_value(template).unwrap();
+            deployment
+        };
+        let stuck = image("shop:2.0.0-broken", 1).next_status().unwrap();
+        assert_eq!(stuck["readyReplicas"], 0);
+        assert_eq!(stuck["conditions"][0]["reason"], "ProgressDeadlineExceeded");
+        let works = image("shop:1.0.0", 2).next_status().unwrap();
+        assert_eq!((&works["readyReplicas"], &works["conditions"]), (&json!(2), &Value::Null));
     }
 
     #[test]

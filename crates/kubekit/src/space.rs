@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     fmt::Debug,
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -18,7 +19,7 @@ use serde_json::Value;
 use crate::{Cluster, DEADLINE, Launch, Mark, Operator, Proxy, State, Write, audit::Lives};
 
 /// Between two looks at an object.
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A namespace, and a client that may do everything in it. What is in it goes with the cluster.
 #[derive(Clone)]
@@ -26,18 +27,22 @@ pub struct Space<'a> {
     cluster: &'a Cluster,
     client: Client,
     name: String,
+    /// When it was made: the log holds nothing of it before.
+    begun: Mark,
+    /// A port that only this space has.
+    port: OnceLock<u16>,
 }
 
 impl<'a> Space<'a> {
     pub(crate) async fn new(cluster: &'a Cluster, name: &str) -> Self {
-        let client = cluster.admin();
+        let (client, begun) = (cluster.admin(), cluster.audit().mark());
         let namespace = Namespace {
             metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
             ..Namespace::default()
         };
         let api: Api<Namespace> = Api::all(client.clone());
         api.create(&PostParams::default(), &namespace).await.expect("a namespace can be made");
-        Self { cluster, client, name: name.to_owned() }
+        Self { cluster, client, name: name.to_owned(), begun, port: OnceLock::new() }
     }
 
     /// Its name.
@@ -135,10 +140,19 @@ impl<'a> Space<'a> {
     ///
     /// When it does not in time, with what it says instead.
     pub async fn ready(&self, kind: &str, name: &str) {
+        self.until_it_says(kind, name, "Ready", true).await;
+    }
+
+    /// Waits until an object says that the condition of that type holds, or does not, as it is described now.
+    ///
+    /// # Panics
+    ///
+    /// When it does not in time, with what it says instead.
+    pub async fn until_it_says(&self, kind: &str, name: &str, type_: &str, holds: bool) {
         let begun = Instant::now();
-        while !self.is_ready(kind, name).await {
+        while !self.says(kind, name, type_, holds).await {
             if begun.elapsed() > DEADLINE {
-                self.tell_and_give_up(kind, name).await;
+                self.tell_and_give_up(kind, name, &format!("{type_}: {holds}")).await;
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -146,7 +160,18 @@ impl<'a> Space<'a> {
 
     /// Whether an object says that it is ready, as it is described now.
     pub async fn is_ready(&self, kind: &str, name: &str) -> bool {
-        self.get(kind, name).await.is_some_and(|object| condition(&object, "Ready") == Some("True"))
+        self.says(kind, name, "Ready", true).await
+    }
+
+    /// Whether an object says that the condition of that type holds, or that it does not, as it is described now.
+    pub async fn says(&self, kind: &str, name: &str, type_: &str, holds: bool) -> bool {
+        let status = if holds { "True" } else { "False" };
+        self.get(kind, name).await.is_some_and(|object| condition(&object, type_) == Some(status))
+    }
+
+    /// Tells of this port from now on as `PORT`: it is of a server that only this space has. The first call counts.
+    pub fn hide_port(&self, port: u16) {
+        self.port.get_or_init(|| port);
     }
 
     /// Everything in the namespace.
@@ -155,24 +180,39 @@ impl<'a> Space<'a> {
     ///
     /// When the API server cannot be asked.
     pub async fn state(&self) -> State {
-        State::of(&self.name, self.objects().await)
+        self.state_of(self.objects().await)
     }
 
-    /// Plays the garbage collector once: deletes what is owned by an object that is gone.
+    fn state_of(&self, objects: Vec<Value>) -> State {
+        let state = State::of(&self.name, objects);
+        match self.port.get() {
+            Some(port) => state.without_port(*port),
+            None => state,
+        }
+    }
+
+    /// Plays the garbage collector once: deletes what is owned by an object that is gone. Returns what is left.
     ///
     /// # Panics
     ///
     /// When the API server cannot be asked.
-    pub async fn collect_garbage(&self) {
+    pub async fn collect_garbage(&self) -> State {
         let objects = self.objects().await;
+        if self.delete_orphans(&objects).await { self.state().await } else { self.state_of(objects) }
+    }
+
+    /// Whether there was any.
+    async fn delete_orphans(&self, objects: &[Value]) -> bool {
         let alive: BTreeSet<&str> = objects.iter().filter_map(|object| object["metadata"]["uid"].as_str()).collect();
         let orphaned = |object: &&Value| {
             let owners = object["metadata"]["ownerReferences"].as_array().map(Vec::as_slice).unwrap_or_default();
             !owners.is_empty()
                 && owners.iter().all(|owner| owner["uid"].as_str().is_none_or(|uid| !alive.contains(uid)))
         };
-        for orphan in objects.iter().filter(orphaned).filter(|object| object["metadata"]["deletionTimestamp"].is_null())
-        {
+        let dying = |object: &&Value| !object["metadata"]["deletionTimestamp"].is_null();
+        let orphans: Vec<&Value> = objects.iter().filter(orphaned).filter(|object| !dying(object)).collect();
+        // What the operator has to let go comes before what it would ask on the way, such as a broker.
+        for orphan in orphans.iter().rev() {
             let kind = self.kind(orphan["kind"].as_str().unwrap_or_default());
             let uid = orphan["metadata"]["uid"].as_str().map(str::to_owned);
             let this = DeleteParams {
@@ -182,30 +222,31 @@ impl<'a> Space<'a> {
             // It may have gone meanwhile.
             let _ = self.dynamic(kind).delete(orphan["metadata"]["name"].as_str().unwrap_or_default(), &this).await;
         }
+        !orphans.is_empty()
     }
 
     /// What operators wrote here since then.
     #[must_use]
     pub fn writes(&self, since: Mark) -> Vec<Write> {
-        self.cluster.audit().by_operators(&self.name, since)
+        self.cluster.audit().by_operators(&self.name, since.max(self.begun))
     }
 
     /// How often operators made and deleted each object here.
     #[must_use]
     pub fn lives(&self, since: Mark) -> std::collections::BTreeMap<String, Lives> {
-        self.cluster.audit().lives(&self.name, since)
+        self.cluster.audit().lives(&self.name, since.max(self.begun))
     }
 
-    async fn tell_and_give_up(&self, kind: &str, name: &str) {
+    async fn tell_and_give_up(&self, kind: &str, name: &str, what: &str) {
         let object = self.get(kind, name).await.unwrap_or_default();
         let writes: Vec<String> = self.writes(Mark::BEGINNING).iter().map(ToString::to_string).collect();
         let state: Vec<String> = self.state().await.names().map(str::to_owned).collect();
-        let what = format!(
-            "{kind} {name} is not ready after {DEADLINE:?}\nit says {:#}\nthere are {state:?}\noperators wrote\n{}",
+        let message = format!(
+            "{kind} {name} is not {what} after {DEADLINE:?}\nit says {:#}\nthere are {state:?}\noperators wrote\n{}",
             object["status"],
             writes.join("\n"),
         );
-        give_up(&what, &"");
+        give_up(&message, &"");
     }
 
     /// Children before their owners: a child whose owner is not seen afterwards has lost it, and is not just new.

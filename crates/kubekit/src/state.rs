@@ -53,6 +53,24 @@ impl State {
         Self(objects)
     }
 
+    /// The same with `PORT` for a port that differs from run to run.
+    pub(crate) fn without_port(mut self, port: u16) -> Self {
+        for object in self.0.values_mut() {
+            hide(&port.to_string(), object);
+        }
+        self
+    }
+
+    /// The same without these fields, wherever they stand.
+    #[must_use]
+    pub fn without(&self, fields: &[&str]) -> Self {
+        let mut objects = self.0.clone();
+        for object in objects.values_mut() {
+            remove(fields, object);
+        }
+        Self(objects)
+    }
+
     /// What differs, a line each: `kind/name` with the path of the field, what was expected and what is there.
     #[must_use]
     pub fn differences(&self, expected: &Self) -> Vec<String> {
@@ -99,6 +117,27 @@ fn normal(namespace: &str, mut object: Value) -> Value {
     }
     scrub(namespace, "", &mut object);
     object
+}
+
+fn remove(fields: &[&str], value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|key, _| !fields.contains(&key.as_str()));
+            map.values_mut().for_each(|value| remove(fields, value));
+        }
+        Value::Array(list) => list.iter_mut().for_each(|value| remove(fields, value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn hide(port: &str, value: &mut Value) {
+    match value {
+        Value::Object(map) => map.values_mut().for_each(|value| hide(port, value)),
+        Value::Array(list) => list.iter_mut().for_each(|value| hide(port, value)),
+        Value::String(held) => *held = held.replace(port, "PORT"),
+        Value::Number(held) if held.to_string() == port => *value = json!("PORT"),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 /// Takes out names of the namespace, times, uids and hashes.
@@ -172,6 +211,28 @@ mod tests {
         let other = State::of("test-1-2", [service("test-1-2", "10.96.0.2", 80)]);
         assert_eq!(one.differences(&other), Vec::<String>::new());
         assert_eq!(one, other);
+    }
+
+    #[test]
+    fn a_port_that_differs_from_run_to_run_can_be_taken_out() {
+        let of = |port: u16| {
+            let object = json!({"kind": "X", "metadata": {"name": "x"}, "port": port, "message": format!("at {port}")});
+            State::of("test-1", [object]).without_port(port)
+        };
+        assert_eq!(of(25700), of(25720));
+        assert_eq!(of(25700).get("X/x").unwrap()["message"], "at PORT");
+    }
+
+    #[test]
+    fn fields_that_count_can_be_taken_out_at_any_depth() {
+        let of = |generation: u32| {
+            let conditions = json!([{"type": "Ready", "observedGeneration": generation}]);
+            let metadata = json!({"name": "x", "generation": generation});
+            State::of("a", [json!({"kind": "X", "metadata": metadata, "status": {"conditions": conditions}})])
+        };
+        assert_ne!(of(1), of(2));
+        let fields = ["generation", "observedGeneration"];
+        assert_eq!(of(1).without(&fields), of(2).without(&fields));
     }
 
     #[test]

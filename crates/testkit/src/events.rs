@@ -15,8 +15,9 @@ use rdkafka::{
     producer::{FutureProducer, FutureRecord},
 };
 use tokio::sync::OnceCell;
+use waitkit::DEADLINE;
 
-use crate::{backing, wait::DEADLINE};
+use crate::backing;
 
 /// Two, so that order by key and order on the topic are not the same thing.
 const PARTITIONS: i32 = 2;

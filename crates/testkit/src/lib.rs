@@ -24,7 +24,6 @@ mod database;
 mod events;
 mod issuer;
 mod server;
-mod wait;
 
 pub use backing::unique;
 pub use cache::TestCache;
@@ -33,4 +32,4 @@ pub use database::TestDatabase;
 pub use events::{Subscription, TestEvents};
 pub use issuer::Issuer;
 pub use server::Server;
-pub use wait::{DEADLINE, eventually, wait_until};
+pub use waitkit::{DEADLINE, eventually, wait_until};

@@ -55,9 +55,19 @@ impl ReconcileError for ApplyError {
     }
 
     fn retry(&self) -> Retry {
-        // A name is given back by deleting an object that may bear no label of ours, so no watch would tell.
-        Retry::Backoff
+        match self {
+            // A quota, a policy, a right, a node port: nothing tells when it is given.
+            Self::Write { source, .. } if is_refused(source) => Retry::Steady,
+            // A name is given back by deleting an object that may bear no label of ours, so no watch would tell.
+            Self::NameTaken { .. } => Retry::Steady,
+            Self::Write { .. } | Self::Read { .. } => Retry::Backoff,
+        }
     }
+}
+
+/// Whether the API server works and does not want this write.
+fn is_refused(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if matches!(status.code, 403 | 422))
 }
 
 /// An owner reference that makes `owner` the controller of a child.
@@ -142,6 +152,7 @@ where
     match Box::pin(write(&api, name, &body, live.is_some())).await {
         Ok(()) => {
             metrics::wrote(&K::kind(&()), "apply");
+            context.written.note("apply", &object);
             tracing::info!(child = object, why, "applied");
             Ok(true)
         }
@@ -185,6 +196,7 @@ where
     match api.delete(&seen.name_any(), &params).await {
         Ok(_) => {
             metrics::wrote(&K::kind(&()), "delete");
+            context.written.note("delete", &object);
             tracing::info!(child = object, why = "it is no longer wanted", "deleted");
             Ok(true)
         }
@@ -361,6 +373,28 @@ mod tests {
         let (result, _) = apply_over(Some(live("b")), vec![Call::refused(apply_line(), 403, "exceeded quota")]).await;
         let error = result.unwrap_err();
         assert_eq!(chain(&error), "cannot apply ConfigMap shop/routes: exceeded quota");
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_is_asked_for_steadily_and_an_api_server_in_trouble_is_let_be() {
+        for (code, retry) in [(403, Retry::Steady), (422, Retry::Steady), (409, Retry::Backoff), (500, Retry::Backoff)]
+        {
+            let absent = Call::refused(format!("GET {PATH}"), 404, "not found");
+            let (result, _) = apply_over(None, vec![absent, Call::refused(apply_line(), code, "no")]).await;
+            assert_eq!(result.unwrap_err().retry(), retry, "{code}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_what_was_written_is_noted() {
+        let (scenario, context, mut writers) =
+            Scenario::of(vec![Call::refused(apply_line(), 500, "not now"), Call::ok(apply_line(), metadata())]);
+        writers.config_maps.apply_watcher_event(&Event::Apply(live("b")));
+        apply(&context, routes("a")).await.unwrap_err();
+        assert!(context.written.take().is_empty());
+        apply(&context, routes("a")).await.unwrap();
+        assert_eq!(Vec::from_iter(context.written.take()), ["apply ConfigMap shop/routes"]);
+        scenario.finish();
     }
 
     #[tokio::test]

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use kube::Client;
 
-use super::{Activity, Cache, Clock, Gate, events::Events};
+use super::{Activity, Cache, Clock, Gate, events::Events, slot::Slot, written::Written};
 
 /// The operator's name as a field manager, an event reporter and a user agent.
 pub(crate) const OPERATOR: &str = "greencommerce-operator";
 
-/// Handles to the cluster, shared by all controllers.
+/// Handles to the cluster, shared by all controllers, and what belongs to one reconciliation.
 #[derive(Clone)]
 pub(crate) struct Context {
     /// Writes, and the few reads that no watch covers.
@@ -24,12 +24,30 @@ pub(crate) struct Context {
     pub(crate) gate: Gate,
     /// What the controllers are doing.
     pub(crate) activity: Activity,
+    /// What this reconciliation has written.
+    pub(crate) written: Written,
+    /// Where this reconciliation stands among those that run.
+    pub(super) slot: Slot,
 }
 
 impl Context {
     pub(crate) fn new(client: Client, cache: Arc<Cache>, gate: Gate) -> Self {
         let events = Events::new(client.clone(), gate.clone());
-        Self { client, cache, events, clock: Clock::system(), gate, activity: Activity::default() }
+        Self {
+            client,
+            cache,
+            events,
+            clock: Clock::system(),
+            gate,
+            activity: Activity::default(),
+            written: Written::default(),
+            slot: Slot::alone(),
+        }
+    }
+
+    /// The same for one reconciliation.
+    pub(super) fn of_one(&self, slot: Slot) -> Self {
+        Self { written: Written::default(), slot, ..self.clone() }
     }
 
     /// The operator's own namespace: that of its service account, or of the kubeconfig's context.

@@ -1,6 +1,6 @@
 //! What a failed reconciliation says about itself.
 
-use std::{error::Error, fmt::Write as _, time::Duration};
+use std::{error::Error, fmt::Write as _};
 
 use api::Reason;
 
@@ -27,8 +27,8 @@ pub(crate) trait ReconcileError: Error + Send + Sync + 'static {
 pub(crate) enum Retry {
     /// Sooner at first, later if it keeps failing.
     Backoff,
-    /// After this time.
-    After(Duration),
+    /// At a steady pace: the cause lies where no watch reaches.
+    Steady,
     /// When the object, or one it depends on, changes.
     OnChange,
 }

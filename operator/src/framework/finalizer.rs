@@ -90,6 +90,7 @@ where
         .await
         .map_err(|source| FinalizerError { object: describe(object), source: Box::new(source) })?;
     metrics::wrote(&K::kind(&()), "finalize");
+    context.written.note("finalize", &describe(object));
     Ok(())
 }
 

@@ -21,14 +21,17 @@ mod metrics;
 mod names;
 mod ops;
 mod pods;
+mod reach;
 mod run;
 #[cfg(test)]
 pub(crate) mod scenario;
+mod slot;
 mod status;
 mod telemetry;
 pub(crate) mod uptime;
 mod wake;
 mod watch;
+mod written;
 
 pub(crate) use activity::Activity;
 pub(crate) use apply::{ApplyError, apply, delete, owner_reference};
@@ -44,6 +47,7 @@ pub(crate) use metrics::{install as install_metrics, leading as show_leading, tr
 pub(crate) use names::{host_in, key, labels, namespace, standard_labels};
 pub(crate) use ops::serve as serve_ops;
 pub(crate) use pods::{PodTrouble, trouble_of};
+pub(crate) use reach::{Refused, Unreachable, patience, reach};
 pub(crate) use run::{Phases, Reconciler, run};
 pub(crate) use status::{Finding, StatusError, write_status};
 pub(crate) use telemetry::{LogFormat, init as init_telemetry};

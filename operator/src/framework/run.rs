@@ -19,11 +19,19 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{
-    Cached, Context, Finding, ReconcileError, Retry, backoff::Backoff, chain, metrics, names::describe, write_status,
+    Cached, Context, Finding, ReconcileError, Retry,
+    backoff::{Attempt, Backoff},
+    chain, metrics,
+    names::describe,
+    slot::Slots,
+    write_status,
 };
 
-/// Objects of one kind that are reconciled at the same time.
-const CONCURRENCY: u16 = 8;
+/// Objects of one kind that are worked at at the same time.
+const CONCURRENCY: usize = 8;
+
+/// Reconciliations of one kind under way: beside those at work, those that wait for a place or for a server outside.
+const UNDER_WAY: u16 = 128;
 
 /// A controller: what it takes to make the cluster hold what one object describes.
 pub(crate) trait Reconciler: Send + Sync + 'static {
@@ -73,7 +81,7 @@ pub(crate) async fn run<R: Reconciler>(
     }
     tracing::info!(controller = R::NAME, "started");
     let store = R::Object::reader(&context.cache).clone();
-    let worker = Arc::new(Worker { reconciler, context, backoff: Backoff::new() });
+    let worker = Arc::new(Worker::new(reconciler, context));
     let everything: Vec<_> = store.state().iter().map(|object| ObjectRef::from_obj(&**object)).collect();
     let changed = futures::stream::unfold(queue, |mut queue| async { Some((queue.recv().await?, queue)) });
     let waiting = worker.clone();
@@ -84,15 +92,14 @@ pub(crate) async fn run<R: Reconciler>(
             Ok::<_, std::convert::Infallible>(object)
         })
         .take_until(phases.stop.cancelled_owned());
-    let config = controller::Config::default().concurrency(CONCURRENCY);
+    let config = controller::Config::default().concurrency(UNDER_WAY);
     let reconcile = |object: Arc<R::Object>, worker: Arc<Worker<R>>| Box::pin(async move { worker.work(object).await });
     let never = |_: Arc<R::Object>, error: &std::convert::Infallible, _: Arc<Worker<R>>| match *error {};
     controller::applier(reconcile, never, worker.clone(), store, Box::pin(queue), config)
         .for_each(|result| {
             if let Err(controller::Error::ObjectNotFound(object)) = &result {
                 let gone = ObjectRef::new(&object.name).within(object.namespace.as_deref().unwrap_or_default());
-                worker.context.activity.dropped(R::NAME, &name_of(&gone));
-                worker.backoff.succeeded(&gone);
+                worker.forget(&gone);
             }
             std::future::ready(())
         })
@@ -123,29 +130,47 @@ struct Worker<R: Reconciler> {
     reconciler: R,
     context: Context,
     backoff: Backoff<ObjectRef<R::Object>>,
+    slots: Slots,
 }
 
 impl<R: Reconciler> Worker<R>
 where
     ObjectRef<R::Object>: Eq + Hash,
 {
+    fn new(reconciler: R, context: Context) -> Self {
+        Self { reconciler, context, backoff: Backoff::new(), slots: Slots::new(CONCURRENCY) }
+    }
+
     /// One reconciliation, which everything that is logged meanwhile names.
     async fn work(&self, object: Arc<R::Object>) -> Result<Action, std::convert::Infallible> {
         let key = ObjectRef::from_obj(&*object);
+        let context = self.context.of_one(self.slots.take().await);
+        // It may have changed or gone while it waited for its place.
+        let Some(object) = R::Object::reader(&context.cache).get(&key) else {
+            self.forget(&key);
+            return Ok(Action::await_change());
+        };
         let running = self.context.activity.starts(R::NAME, &name_of(&key));
         let object_name = describe(&*object);
         let span = tracing::info_span!("reconcile", controller = R::NAME, object = object_name, id = %running.id);
-        self.measured(key, object).instrument(span).await
+        self.measured(&context, key, object).instrument(span).await
+    }
+
+    /// Notes that there is nothing to do for an object: it is gone.
+    fn forget(&self, gone: &ObjectRef<R::Object>) {
+        self.context.activity.dropped(R::NAME, &name_of(gone));
+        self.backoff.succeeded(gone);
     }
 
     /// A failure is reported in the status and decides when the next reconciliation comes.
     async fn measured(
         &self,
+        context: &Context,
         key: ObjectRef<R::Object>,
         object: Arc<R::Object>,
     ) -> Result<Action, std::convert::Infallible> {
         let started = Instant::now();
-        let result = self.reconciler.reconcile(&self.context, object.clone()).await;
+        let result = self.reconciler.reconcile(context, object.clone()).await;
         let failure = result.as_ref().err().map(ReconcileError::reason);
         metrics::reconciled(R::NAME, started.elapsed(), failure);
         Ok(match result {
@@ -154,31 +179,46 @@ where
                 action
             }
             Err(error) => {
-                self.report(&object, &error).await;
-                self.next(key, error.retry())
+                let (generation, written) = (object.meta().generation, context.written.take());
+                self.report(&key, &object, &error).await;
+                self.next(key, error.retry(), Attempt { generation, started: started.into_std(), written })
             }
         })
     }
 
-    fn next(&self, key: ObjectRef<R::Object>, retry: Retry) -> Action {
+    fn next(&self, key: ObjectRef<R::Object>, retry: Retry, attempt: Attempt) -> Action {
         match retry {
-            Retry::Backoff => Action::requeue(self.backoff.failed(key)),
-            Retry::After(wait) => Action::requeue(wait),
+            Retry::Backoff => Action::requeue(self.backoff.failed(key, attempt)),
+            Retry::Steady => Action::requeue(self.backoff.steady(key, &attempt)),
             Retry::OnChange => Action::await_change(),
         }
     }
 
     /// The status keeps what it said and adds that the object is not ready, and why.
-    async fn report(&self, object: &R::Object, error: &R::Error) {
-        let message = chain(error);
-        tracing::warn!(reason = error.reason().as_str(), error = message, "reconciliation failed");
+    async fn report(&self, key: &ObjectRef<R::Object>, object: &R::Object, error: &R::Error) {
+        let (message, reason) = (chain(error), error.reason().as_str());
         let status = object.status().cloned().unwrap_or_default();
+        let known = is_known(&status, reason, object.meta().generation);
+        if known && error.retry() == Retry::Steady {
+            tracing::debug!(reason, error = message, "reconciliation failed as before");
+        } else {
+            tracing::warn!(reason, error = message, "reconciliation failed");
+        }
+        if known && !self.backoff.may_reword(key) {
+            return;
+        }
         let mut findings = vec![Finding::no(ConditionType::Ready, error.reason(), message)];
         findings.extend(error.findings());
         if let Err(error) = write_status(&self.context, object, status, findings).await {
             tracing::warn!(error = chain(&error), "cannot report a failure");
         }
     }
+}
+
+/// Whether the status tells already that the object, as it is described now, is not ready for this reason.
+fn is_known<S: Status>(status: &S, reason: &str, generation: Option<i64>) -> bool {
+    let ready = status.condition(ConditionType::Ready.as_str());
+    ready.is_some_and(|ready| ready.reason == reason && ready.observed_generation == generation)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Debug, future::Future, sync::Arc};
 
-use api::{ANNOTATION_SECRETS, MANAGED_BY, Reason, Store, StoreService, StoreTopic, label};
+use api::{ANNOTATION_SECRETS, MANAGED_BY, Reason, StoreService, StoreTopic, label};
 use futures::StreamExt as _;
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -13,7 +13,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
-    core::DeserializeGuard,
+    core::{DeserializeGuard, PartialObjectMeta},
     runtime::{
         WatchStreamExt as _,
         reflector::store::Writer,
@@ -55,6 +55,7 @@ fn spawn(scope: Scope, context: &Context, queues: &Queues, writers: Writers) -> 
         watches.child(writers.service_accounts, |_| {}),
         watches.config_maps(writers.config_maps),
         watches.secrets(writers.secrets),
+        watches.secrets_of_others(),
         watches.child(writers.claims, |_| {}),
         watches.child(writers.jobs, |_| {}),
         watches.child(writers.autoscalers, |_| {}),
@@ -72,7 +73,7 @@ struct Scope {
 }
 
 impl Scope {
-    fn api<K>(&self) -> Api<DeserializeGuard<K>>
+    fn api<K>(&self) -> Api<K>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
     {
@@ -170,7 +171,7 @@ impl Watches<'_> {
         )
     }
 
-    /// Secrets also wake the services that read them, and the stores whose cache's address they hold.
+    /// Secrets also wake those that read them.
     fn secrets(&self, writer: Writer<Secret>) -> Watch {
         self.watch(
             ours(),
@@ -178,21 +179,29 @@ impl Watches<'_> {
             |_| {},
             |secret: &Secret, cache| {
                 let mut wakes = Wake::owners(secret);
-                wakes.extend(
-                    cache
-                        .store_services
-                        .state()
-                        .iter()
-                        .filter(|service| reads(service, secret))
-                        .map(|service| Wake::of(&**service)),
-                );
-                let stores = cache.stores.state();
-                wakes.extend(
-                    stores.iter().filter(|store| keeps_cache_in(store, secret)).map(|store| Wake::of(&**store)),
-                );
+                wakes.extend(readers(cache, secret));
                 wakes
             },
         )
+    }
+
+    /// Secrets that users make wake those that read them. Only their names are asked for, and nothing of them is kept.
+    fn secrets_of_others(&self) -> Watch {
+        let api: Api<PartialObjectMeta<Secret>> = self.scope.api();
+        let (cache, queues) = (self.context.cache.clone(), self.queues.clone());
+        Box::pin(async move {
+            let config = watcher::Config::default().labels(&format!("{}!={MANAGED_BY}", label::MANAGED_BY));
+            let mut events = watcher::watcher(api, config).default_backoff().boxed();
+            while let Some(event) = events.next().await {
+                match event {
+                    Ok(Event::Apply(secret) | Event::InitApply(secret) | Event::Delete(secret)) => {
+                        queues.send_all(&readers(&cache, &secret));
+                    }
+                    Ok(Event::Init | Event::InitDone) => {}
+                    Err(error) => broken::<Secret>(&error),
+                }
+            }
+        })
     }
 
     fn watch<K>(
@@ -205,7 +214,7 @@ impl Watches<'_> {
     where
         K: Cached + Resource<Scope = NamespaceResourceScope> + DeserializeOwned + Debug,
     {
-        let api = self.scope.api();
+        let api: Api<DeserializeGuard<K>> = self.scope.api();
         let (context, queues) = (self.context.clone(), self.queues.clone());
         Box::pin(pump(context, queues, api, config, writer, prune, wakes))
     }
@@ -226,14 +235,31 @@ fn label_of<'a, K: ResourceExt>(object: &'a K, key: &str) -> Option<&'a str> {
     object.labels().get(key).map(String::as_str)
 }
 
-fn reads(service: &StoreService, secret: &Secret) -> bool {
-    namespace(service) == namespace(secret) && service.spec.secrets().any(|name| name == secret.name_any())
+/// Whoever names this Secret: services for a variable, databases for their administrator, stores for their cache.
+fn readers<K: Resource>(cache: &Cache, secret: &K) -> BTreeSet<Wake> {
+    let (space, name) = (namespace(secret), secret.name_any());
+    let services = cache
+        .store_services
+        .state()
+        .into_iter()
+        .filter(|service| namespace(&**service) == space && service.spec.secrets().any(|read| read == name));
+    let databases = cache.store_databases.state().into_iter().filter(|database| {
+        namespace(&**database) == space
+            && database.spec.external.as_ref().is_some_and(|external| external.admin_secret_ref.name == name)
+    });
+    let stores = cache.stores.state().into_iter().filter(|store| {
+        namespace(&**store) == space
+            && store.spec.cache.external.as_ref().is_some_and(|external| external.url_secret_ref.name == name)
+    });
+    let mut wakes: BTreeSet<Wake> = services.map(|service| Wake::of(&*service)).collect();
+    wakes.extend(databases.map(|database| Wake::of(&*database)));
+    wakes.extend(stores.map(|store| Wake::of(&*store)));
+    wakes
 }
 
-fn keeps_cache_in(store: &Store, secret: &Secret) -> bool {
-    let external = store.spec.cache.external.as_ref();
-    namespace(store) == namespace(secret)
-        && external.is_some_and(|external| external.url_secret_ref.name == secret.name_any())
+fn broken<K: Resource<DynamicType = ()>>(error: &watcher::Error) {
+    metrics::watch_failed(&K::kind(&()));
+    tracing::warn!(kind = %K::kind(&()), error = chain(error), "a watch broke and starts again");
 }
 
 /// Follows a watch for ever: each event goes into the store first, then wakes whom it concerns.
@@ -254,8 +280,7 @@ async fn pump<K>(
         let event = match event {
             Ok(event) => event,
             Err(error) => {
-                metrics::watch_failed(&K::kind(&()));
-                tracing::warn!(kind = %K::kind(&()), error = chain(&error), "a watch broke and starts again");
+                broken::<K>(&error);
                 continue;
             }
         };
@@ -360,6 +385,10 @@ mod tests {
         serde_json::from_value(json!({"metadata": {"name": name, "namespace": "shop"}})).unwrap()
     }
 
+    fn named(wakes: BTreeSet<Wake>) -> Vec<String> {
+        wakes.into_iter().map(|wake| format!("{} {}", wake.kind, wake.name)).collect()
+    }
+
     #[test]
     fn a_store_and_its_guests_are_woken_together() {
         let (cache, mut writers) = Cache::new();
@@ -369,30 +398,41 @@ mod tests {
         for service in [guest, stranger] {
             writers.store_services.apply_watcher_event(&Event::Apply(service));
         }
-        let woken: Vec<String> =
-            household(&cache, "shop", "green").into_iter().map(|wake| format!("{} {}", wake.kind, wake.name)).collect();
-        assert_eq!(woken, ["Store green", "StoreService parcels"]);
+        assert_eq!(named(household(&cache, "shop", "green")), ["Store green", "StoreService parcels"]);
         assert_eq!(household(&cache, "elsewhere", "green").len(), 1);
     }
 
     #[test]
-    fn a_secret_concerns_every_service_that_reads_any_of_it() {
+    fn a_secret_wakes_every_service_that_reads_any_of_it() {
+        let (cache, mut writers) = Cache::new();
         let variable = json!({"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "carrier", "key": "token"}}});
         let spec = json!({"store": "green", "image": "x:1", "env": [variable], "database": {"name": "parcels_eu"}});
-        let service = service("parcels", &spec);
-        assert!(reads(&service, &secret("carrier")));
-        assert!(reads(&service, &secret("green-parcels-eu-database")));
-        assert!(!reads(&service, &secret("green-parcels-database")));
+        let mut elsewhere = service("parcels", &spec);
+        elsewhere.metadata.namespace = Some("elsewhere".to_owned());
+        for service in [service("parcels", &spec), elsewhere] {
+            writers.store_services.apply_watcher_event(&Event::Apply(service));
+        }
+        assert_eq!(named(readers(&cache, &secret("carrier"))), ["StoreService parcels"]);
+        assert_eq!(named(readers(&cache, &secret("green-parcels-eu-database"))), ["StoreService parcels"]);
+        assert!(readers(&cache, &secret("green-parcels-database")).is_empty());
     }
 
     #[test]
-    fn the_secret_of_a_cache_concerns_its_store() {
-        let store: Store = serde_json::from_value(json!({
-            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "Store", "metadata": {"name": "green", "namespace": "shop"},
+    fn a_secret_wakes_the_database_and_the_store_that_name_it() {
+        let (cache, mut writers) = Cache::new();
+        let metadata = json!({"name": "green", "namespace": "shop"});
+        let store = json!({
+            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "Store", "metadata": metadata,
             "spec": {"version": "1.0.0", "cache": {"external": {"urlSecretRef": {"name": "redis"}}}},
-        }))
-        .unwrap();
-        assert!(keeps_cache_in(&store, &secret("redis")));
-        assert!(!keeps_cache_in(&store, &secret("other")));
+        });
+        let database = json!({
+            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreDatabase", "metadata": metadata,
+            "spec": {"databases": [], "external": {"host": "db", "adminSecretRef": {"name": "login"}}},
+        });
+        writers.stores.apply_watcher_event(&Event::Apply(serde_json::from_value(store).unwrap()));
+        writers.store_databases.apply_watcher_event(&Event::Apply(serde_json::from_value(database).unwrap()));
+        assert_eq!(named(readers(&cache, &secret("login"))), ["StoreDatabase green"]);
+        assert_eq!(named(readers(&cache, &secret("redis"))), ["Store green"]);
+        assert!(readers(&cache, &secret("other")).is_empty());
     }
 }

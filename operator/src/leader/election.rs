@@ -83,7 +83,8 @@ impl Election {
     pub(super) fn observe(&mut self, lease: Option<Lease>, now: Duration) {
         let before = self.seen.take();
         let taken_until = match (&before, &lease) {
-            (None, None) => now,
+            // Nor may its holder know if it was removed before the first look.
+            (None, None) => now + self.timing.duration,
             // Somebody removed it: its holder does not know that yet.
             (Some(before), None) => before.taken_until,
             (Some(before), Some(found)) if spec_of(before.lease.as_ref()) == spec_of(Some(found)) => before.taken_until,

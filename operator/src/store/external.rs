@@ -1,10 +1,8 @@
 //! What a store uses and somebody else runs: here the cache, whose address is in a Secret.
 
-use std::time::Duration;
-
 use api::{Reason, Store};
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, runtime::controller::Action};
+use kube::Api;
 
 use super::{
     dereference::{DereferenceError, Seen},
@@ -15,12 +13,6 @@ use crate::framework::{Context, namespace};
 /// The key of the cache's Secret that holds the address.
 pub(super) const URL_KEY: &str = "url";
 
-/// A Secret that users make bears no label of ours, so no watch tells when it comes or changes. As long as it is missed it
-/// is asked for this often;
-const MISSED: Duration = Duration::from_secs(1);
-/// and afterwards this often.
-const UNWATCHED: Duration = Duration::from_mins(1);
-
 /// What may be known of the cache's address outside of reading it: not the address, which holds a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CacheAddress {
@@ -30,8 +22,8 @@ pub(super) enum CacheAddress {
     NoKey,
     /// The value is no address that the services understand.
     Unusable,
-    /// All is well. `watched`: a change of the Secret wakes us.
-    Known { watched: bool },
+    /// All is well.
+    Known,
 }
 
 /// Reads the Secret, if the store's cache is somebody else's.
@@ -39,20 +31,20 @@ pub(super) async fn cache_address(context: &Context, store: &Store) -> Result<Op
     let Some(external) = &store.spec.cache.external else { return Ok(None) };
     let (space, name) = (namespace(store), external.url_secret_ref.name.as_str());
     if let Some(secret) = context.cache.get::<Secret>(space, name) {
-        return Ok(Some(judge(&secret, true)));
+        return Ok(Some(judge(&secret)));
     }
     let api: Api<Secret> = Api::namespaced(context.client.clone(), space);
     let found = api.get_opt(name).await.map_err(DereferenceError::of("Secret", name))?;
-    Ok(Some(found.map_or(CacheAddress::NoSecret, |secret| judge(&secret, false))))
+    Ok(Some(found.map_or(CacheAddress::NoSecret, |secret| judge(&secret))))
 }
 
-fn judge(secret: &Secret, watched: bool) -> CacheAddress {
+fn judge(secret: &Secret) -> CacheAddress {
     let value = secret.data.as_ref().and_then(|data| data.get(URL_KEY));
     match value.map(|value| std::str::from_utf8(&value.0)) {
         None => CacheAddress::NoKey,
         // Anything else makes the services stop when they start.
         Some(Ok(url)) if url.trim().strip_prefix("redis://").is_some_and(|rest| !rest.is_empty()) => {
-            CacheAddress::Known { watched }
+            CacheAddress::Known
         }
         Some(_) => CacheAddress::Unusable,
     }
@@ -62,7 +54,7 @@ fn judge(secret: &Secret, watched: bool) -> CacheAddress {
 pub(super) fn cache(secret: &str, seen: &Seen) -> Verdict {
     let invalid = |message: String| Err((Reason::SecretInvalid, message));
     match seen.cache_address {
-        Some(CacheAddress::Known { .. }) => Ok(()),
+        Some(CacheAddress::Known) => Ok(()),
         None | Some(CacheAddress::NoSecret) => Err((
             Reason::SecretMissing,
             format!("Secret {secret} does not exist: create it with the key {URL_KEY}, the address of the cache"),
@@ -73,15 +65,6 @@ pub(super) fn cache(secret: &str, seen: &Seen) -> Verdict {
         Some(CacheAddress::Unusable) => invalid(format!(
             "the key {URL_KEY} of Secret {secret} is no address: write redis://user:password@host:port/number, without TLS"
         )),
-    }
-}
-
-/// When to look again although nothing was told.
-pub(super) fn look_again(seen: &Seen) -> Action {
-    match seen.cache_address {
-        None | Some(CacheAddress::Known { watched: true }) => Action::await_change(),
-        Some(CacheAddress::Known { watched: false }) => Action::requeue(UNWATCHED),
-        Some(CacheAddress::NoSecret | CacheAddress::NoKey | CacheAddress::Unusable) => Action::requeue(MISSED),
     }
 }
 
@@ -103,10 +86,10 @@ mod tests {
 
     #[test]
     fn only_an_address_that_the_services_understand_is_one() {
-        assert_eq!(judge(&secret("url", "redis://:secret@redis:6379/1"), true), CacheAddress::Known { watched: true });
-        assert_eq!(judge(&secret("uri", "redis://redis"), true), CacheAddress::NoKey);
+        assert_eq!(judge(&secret("url", "redis://:secret@redis:6379/1")), CacheAddress::Known);
+        assert_eq!(judge(&secret("uri", "redis://redis")), CacheAddress::NoKey);
         for bad in ["", "redis:6379", "rediss://redis:6379", "redis://"] {
-            assert_eq!(judge(&secret("url", bad), false), CacheAddress::Unusable, "{bad}");
+            assert_eq!(judge(&secret("url", bad)), CacheAddress::Unusable, "{bad}");
         }
     }
 
@@ -118,12 +101,5 @@ mod tests {
         for address in [CacheAddress::NoKey, CacheAddress::Unusable] {
             assert_eq!(told(address).0, Reason::SecretInvalid);
         }
-    }
-
-    #[test]
-    fn a_missed_secret_is_looked_for_within_two_seconds() {
-        let again = |address| look_again(&Seen { cache_address: Some(address), ..Seen::default() });
-        assert_eq!(again(CacheAddress::NoSecret), Action::requeue(Duration::from_secs(1)));
-        assert_eq!(again(CacheAddress::Known { watched: true }), Action::await_change());
     }
 }

@@ -56,7 +56,7 @@ impl Reconciler for StoreReconciler {
         let before = store.status.as_ref();
         let (status, findings) = status::derive(&validated, &seen, &plan, before, &wrote, context.clock.now());
         write_status(context, &*store, status, findings).await?;
-        Ok(external::look_again(&seen))
+        Ok(Action::await_change())
     }
 }
 

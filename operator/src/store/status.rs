@@ -472,7 +472,7 @@ mod tests {
         let mut seen = complete("1.0.0");
         without_pods(&mut seen);
         (seen.kafka, seen.cache) = (Server::default(), Server::default());
-        seen.cache_address = Some(CacheAddress::Known { watched: true });
+        seen.cache_address = Some(CacheAddress::Known);
         external.spec.suspend = true;
         let of = validate(&external, &seen).unwrap();
         let asleep = plan(&of, &seen, course(&of, None));

@@ -159,7 +159,7 @@ impl ReconcileError for ValidateError {
     fn retry(&self) -> Retry {
         match self {
             // The claim of the database wakes its own controller, not this one.
-            Self::DataRetained(_) => Retry::After(Duration::from_secs(2)),
+            Self::DataRetained(_) => Retry::Steady,
             Self::Duration { .. } | Self::NoMode(_) => Retry::OnChange,
         }
     }

@@ -1,17 +1,14 @@
 //! What can go wrong with a database, a step an enum.
 
-use std::time::Duration;
-
 use api::{ConditionType, Reason};
 
 use super::{
     dereference::DereferenceError,
     sql::{Identifier, InvalidIdentifier, SqlError},
 };
-use crate::framework::{ApplyError, FinalizerError, Finding, NotLeading, ReconcileError, Retry, StatusError, chain};
-
-/// How soon to look again for a Secret that is missed: one read, and nothing is written unless it has come.
-const SECRET_POLL: Duration = Duration::from_secs(1);
+use crate::framework::{
+    ApplyError, FinalizerError, Finding, NotLeading, ReconcileError, Retry, StatusError, Unreachable, chain,
+};
 
 /// The resource cannot be carried out as it stands, or as the cluster stands.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +69,9 @@ pub(crate) enum Error {
     /// A child could not be written.
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    /// The PostgreSQL server accepts no connection.
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
     /// The PostgreSQL server could not be brought to what is wanted.
     #[error(transparent)]
     Sql(#[from] SqlError),
@@ -92,6 +92,7 @@ impl ReconcileError for Error {
             Self::Dereference(_) => Reason::ReadFailed,
             Self::Validate(error) => error.reason(),
             Self::Apply(error) => error.reason(),
+            Self::Unreachable(_) => Reason::DatabaseUnreachable,
             Self::Sql(error) => sql_reason(error),
             Self::Status(error) => error.reason(),
             Self::Finalizer(error) => error.reason(),
@@ -102,18 +103,16 @@ impl ReconcileError for Error {
     fn retry(&self) -> Retry {
         match self {
             Self::Validate(error) => error.retry(),
-            Self::Dereference(_)
-            | Self::Apply(_)
-            | Self::Sql(_)
-            | Self::Status(_)
-            | Self::Finalizer(_)
-            | Self::NotLeading(_) => Retry::Backoff,
+            Self::Apply(error) => error.retry(),
+            Self::Unreachable(_) => Retry::Steady,
+            Self::Sql(error) => sql_retry(error),
+            Self::Dereference(_) | Self::Status(_) | Self::Finalizer(_) | Self::NotLeading(_) => Retry::Backoff,
         }
     }
 
     fn findings(&self) -> Vec<Finding> {
         match self {
-            Self::Sql(_) | Self::Validate(ValidateError::CredentialsLost { .. }) => {
+            Self::Unreachable(_) | Self::Sql(_) | Self::Validate(ValidateError::CredentialsLost { .. }) => {
                 vec![Finding::no(ConditionType::ServerReady, self.reason(), chain(self))]
             }
             _ => Vec::new(),
@@ -133,13 +132,20 @@ impl ValidateError {
 
     fn retry(&self) -> Retry {
         match self {
-            // Secrets that users make bear no label of ours, so no watch tells when they come.
-            Self::CredentialsLost { .. } | Self::AdminMissing { .. } | Self::AdminInvalid { .. } => {
-                Retry::After(SECRET_POLL)
-            }
-            Self::Unread(_) => Retry::Backoff,
+            // A Secret wakes its readers when it comes or changes. The superuser's bears no label once somebody put it
+            // back, and is named by nobody.
+            Self::CredentialsLost { .. } => Retry::Steady,
+            Self::AdminMissing { .. } | Self::AdminInvalid { .. } | Self::Unread(_) => Retry::Backoff,
             Self::Mode | Self::Port(_) | Self::Name(_) | Self::Interval(_) => Retry::OnChange,
         }
+    }
+}
+
+/// What the server's own administrator can mend is looked at steadily: nothing tells when that is done.
+fn sql_retry(error: &SqlError) -> Retry {
+    match error {
+        SqlError::Connect(_) | SqlError::Observe(_) | SqlError::Probe { .. } | SqlError::Run { .. } => Retry::Steady,
+        SqlError::Deadline | SqlError::Unsettled | SqlError::Randomness(_) => Retry::Backoff,
     }
 }
 

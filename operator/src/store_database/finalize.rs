@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use kube::ResourceExt;
 
 use super::{dereference::administrator, error::Error, sql, validate};
-use crate::framework::{Context, delete, has_finalizer, namespace, remove_finalizer};
+use crate::framework::{Context, Refused, delete, has_finalizer, namespace, reach, remove_finalizer};
 
 /// Removes the data or leaves it, then lets the resource go. The server itself goes with its owner.
 pub(super) async fn finalize(context: &Context, database: &StoreDatabase) -> Result<(), Error> {
@@ -24,6 +24,7 @@ async fn remove_data(context: &Context, database: &StoreDatabase) -> Result<(), 
     if database.spec.external.is_some() {
         let admin = administrator(context, database).await?;
         let removal = validate::removal(database, &admin)?;
+        reach(context, &[removal.server.address()], Refused::GiveUp).await?;
         let conversation = sql::remove(&removal.server, &removal.tenancy, &removal.names);
         context.gate.guard(Box::pin(conversation)).await??;
     }

@@ -17,7 +17,7 @@ mod validate;
 
 use std::{sync::Arc, time::Duration};
 
-use api::{StoreDatabase, label};
+use api::{ConditionType, Reason, StoreDatabase, label};
 use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Pod};
 use kube::runtime::controller::Action;
 
@@ -26,10 +26,11 @@ pub(crate) use self::tests::network_of;
 use self::{
     error::Error,
     rotate::Progress,
+    sql::Server,
     status::ServerState,
     validate::{Mode, Validated},
 };
-use crate::framework::{Context, Reconciler, add_finalizer, write_status};
+use crate::framework::{Context, Reconciler, add_finalizer, patience, reach, write_status};
 
 /// How often the server is looked at again: nothing tells when somebody changes it by hand.
 const RESYNC: Duration = Duration::from_mins(1);
@@ -58,8 +59,12 @@ impl Reconciler for StoreDatabaseReconciler {
         let changed = apply::children(context, &validated, &superuser).await?;
         let server = server_state(context, &validated, changed);
         let (outcome, progress) = if server.serves() {
+            let server = validated.server();
+            reach(context, &[server.address()], validated.mode.refused()).await?;
+            let patience = patience(database.status.as_ref(), ConditionType::ServerReady, Reason::DatabaseUnreachable);
             let conversation = async {
-                let outcome = sql::ensure(&validated.server(), &validated.tenancy(), &validated.logins).await?;
+                let outcome =
+                    sql::ensure(&Server { patience, ..server }, &validated.tenancy(), &validated.logins).await?;
                 let progress = rotate::advance(context, &validated, &outcome).await?;
                 Ok::<_, Error>((Some(outcome), progress))
             };

@@ -1,5 +1,7 @@
 //! From a spec and what was read, to a value that can be built from without further questions. Pure.
 
+use std::time::Duration;
+
 use api::{ManagedDatabase, NamedDatabase, StoreDatabase, label};
 use jiff::SignedDuration;
 use k8s_openapi::{
@@ -18,7 +20,7 @@ use super::{
     sql::{Identifier, Login, Password, Server, Tenancy},
 };
 use crate::{
-    framework::{host_in, namespace, owner_reference},
+    framework::{Refused, host_in, namespace, owner_reference},
     storage,
     workload::DefaultResources,
 };
@@ -26,6 +28,9 @@ use crate::{
 /// What the server gets where the resource says nothing: enough for a small shop, with room for bursts.
 const DEFAULTS: DefaultResources =
     DefaultResources { cpu_request: "50m", memory_request: "128Mi", memory_limit: "1Gi" };
+
+/// How long logging in may take.
+const LOGIN: Duration = Duration::from_secs(5);
 
 /// A database resource that can be carried out.
 #[derive(Clone, Debug)]
@@ -97,6 +102,16 @@ pub(crate) struct Admin {
     pub(crate) password: Password,
 }
 
+impl Mode {
+    /// What to do about a server that refuses connections: one of our own has just become ready.
+    pub(crate) fn refused(&self) -> Refused {
+        match self {
+            Self::Managed(_) => Refused::TryAgain,
+            Self::External(_) => Refused::GiveUp,
+        }
+    }
+}
+
 impl Validated {
     /// How the operator logs in to the server.
     pub(crate) fn server(&self) -> Server {
@@ -110,6 +125,7 @@ impl Validated {
             tls,
             username: username.to_owned(),
             password: password.clone(),
+            patience: LOGIN,
         }
     }
 
@@ -191,6 +207,7 @@ pub(super) fn removal(database: &StoreDatabase, admin: &AdminReads) -> Result<Re
         tls: PgSslMode::Prefer,
         username: admin.username,
         password: admin.password,
+        patience: LOGIN,
     };
     let tenancy = Tenancy::Shared { mark: mark(namespace(database), &database.name_any()) };
     Ok(Removal { server, tenancy, names: identifiers(&database.spec.databases)? })

@@ -46,8 +46,6 @@ pub(super) struct Secret {
     pub(super) keys: BTreeSet<String>,
     /// Changes with the content.
     pub(super) hash: String,
-    /// Whether a change of it wakes us.
-    pub(super) watched: bool,
     /// The StoreDatabase that made it, if one did.
     pub(super) database: Option<String>,
     /// Where the database is.
@@ -80,7 +78,7 @@ impl ReconcileError for DereferenceError {
     }
 }
 
-/// Reads from the cache; only Secrets and ConfigMaps that no watch covers are asked for.
+/// Reads from the cache; only Secrets and ConfigMaps that users made are asked for.
 pub(super) async fn dereference(context: &Context, service: &StoreService) -> Result<Seen, DereferenceError> {
     let (space, name) = (namespace(service), service.name_any());
     let cache = &context.cache;
@@ -106,11 +104,11 @@ pub(super) async fn dereference(context: &Context, service: &StoreService) -> Re
 
 async fn secret(context: &Context, space: &str, name: &str) -> Result<Option<Secret>, DereferenceError> {
     if let Some(secret) = context.cache.get::<v1::Secret>(space, name) {
-        return Ok(Some(located(context, &secret, summary(&secret, true))));
+        return Ok(Some(located(context, &secret, summary(&secret))));
     }
     let api: Api<v1::Secret> = Api::namespaced(context.client.clone(), space);
     let found = api.get_opt(name).await.map_err(DereferenceError::of("Secret", name))?;
-    Ok(found.map(|secret| located(context, &secret, summary(&secret, false))))
+    Ok(found.map(|secret| located(context, &secret, summary(&secret))))
 }
 
 async fn missing_config_map(context: &Context, service: &StoreService) -> Result<Option<String>, DereferenceError> {
@@ -134,11 +132,10 @@ fn located(context: &Context, secret: &v1::Secret, summary: Secret) -> Secret {
     Secret { place: if managed { Place::Here } else { summary.place }, ..summary }
 }
 
-fn summary(secret: &v1::Secret, watched: bool) -> Secret {
+fn summary(secret: &v1::Secret) -> Secret {
     Secret {
         keys: secret.data.iter().flatten().map(|(key, _)| key.clone()).collect(),
         hash: secret_hash(secret),
-        watched,
         database: secret.labels().get(label::DATABASE).cloned(),
         place: Place::Elsewhere(port(secret)),
     }
@@ -167,8 +164,8 @@ mod tests {
             data: Some([("password".to_owned(), ByteString(password.as_bytes().to_vec()))].into()),
             ..v1::Secret::default()
         };
-        let one = summary(&secret("opensesame"), true);
-        assert_ne!(one, summary(&secret("opensesame2"), true));
+        let one = summary(&secret("opensesame"));
+        assert_ne!(one, summary(&secret("opensesame2")));
         assert!(!format!("{one:?}").contains("opensesame"));
     }
 

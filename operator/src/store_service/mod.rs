@@ -9,7 +9,7 @@ mod guest;
 mod status;
 mod validate;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use api::{ConditionType, StoreService};
 use kube::runtime::controller::Action;
@@ -18,9 +18,6 @@ use kube::runtime::controller::Action;
 pub(crate) use self::build::network_of;
 use self::error::StoreServiceError;
 use crate::framework::{Context, Reconciler, write_status};
-
-/// A Secret without our label is watched by nobody: it is looked at again after this time.
-const UNWATCHED_SECRET: Duration = Duration::from_mins(1);
 
 /// Makes the cluster hold what a StoreService describes.
 pub(crate) struct StoreServiceReconciler;
@@ -44,13 +41,8 @@ impl Reconciler for StoreServiceReconciler {
         let (status, findings) = status::derive(&validated, &seen, service.status.as_ref(), wrote, context.clock.now());
         let waits = findings.iter().any(|finding| !finding.holds && finding.condition == ConditionType::Ready);
         write_status(context, &*service, status, findings).await?;
-        let unwatched = seen.secrets.values().any(|secret| !secret.watched);
-        Ok(match (waits, unwatched) {
-            // A probe that fails for long is told by the clock alone.
-            (true, _) => Action::requeue(status::PATIENCE.unsigned_abs()),
-            (false, true) => Action::requeue(UNWATCHED_SECRET),
-            (false, false) => Action::await_change(),
-        })
+        // A probe that fails for long is told by the clock alone.
+        Ok(if waits { Action::requeue(status::PATIENCE.unsigned_abs()) } else { Action::await_change() })
     }
 }
 

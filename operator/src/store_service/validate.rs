@@ -1,6 +1,6 @@
 //! Step 2: what a StoreService asks for, checked against what there is. Pure.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use api::{
     Autoscaling, ConfigMapMount, EnvVar, Exposure, LocalReference, PodOverrides, Reason, Resources, ServiceName,
@@ -123,10 +123,10 @@ impl ReconcileError for ValidateError {
 
     fn retry(&self) -> Retry {
         match self {
-            // What bears our label wakes us; what is made by hand does not.
-            Self::SecretMissing(_) | Self::SecretInvalid { .. } | Self::ConfigMapMissing(_) => {
-                Retry::After(Duration::from_secs(1))
-            }
+            // The Secret wakes us when it comes or changes.
+            Self::SecretMissing(_) | Self::SecretInvalid { .. } => Retry::Backoff,
+            // Nothing tells of a ConfigMap that users make.
+            Self::ConfigMapMissing(_) => Retry::Steady,
             Self::Guest(_) => Retry::OnChange,
         }
     }
@@ -240,12 +240,7 @@ mod tests {
     }
 
     fn secret(keys: &[&str], hash: &str) -> Secret {
-        Secret {
-            keys: keys.iter().map(|&key| key.to_owned()).collect(),
-            hash: hash.to_owned(),
-            watched: true,
-            ..Secret::default()
-        }
+        Secret { keys: keys.iter().map(|&key| key.to_owned()).collect(), hash: hash.to_owned(), ..Secret::default() }
     }
 
     fn seen(keys: &[&str]) -> Seen {

@@ -107,6 +107,8 @@ impl BrokerError {
 /// as long as it lives.
 pub struct Brokers {
     bootstrap: String,
+    /// How long the brokers may take for their first answer.
+    patience: Duration,
     // Only empty while it is dropped.
     admin: Option<AdminClient<DefaultClientContext>>,
 }
@@ -124,7 +126,14 @@ impl Brokers {
             .set_log_level(RDKafkaLogLevel::Emerg)
             .create()
             .map_err(|source| BrokerError::Client { bootstrap: bootstrap.to_owned(), source })?;
-        Ok(Self { bootstrap: bootstrap.to_owned(), admin: Some(admin) })
+        Ok(Self { bootstrap: bootstrap.to_owned(), patience: REQUEST_TIMEOUT, admin: Some(admin) })
+    }
+
+    /// The same with another time-out for the first answer.
+    #[must_use]
+    pub fn patient_for(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// Brings a topic to what is wanted, as far as that is possible without losing data.
@@ -167,7 +176,7 @@ impl Brokers {
             let shape = self
                 .admin()
                 .inner()
-                .fetch_metadata(None, REQUEST_TIMEOUT)
+                .fetch_metadata(None, self.patience)
                 .map(|metadata| metadata.topics().iter().find(|topic| topic.name() == name).and_then(shape));
             (self, shape)
         })

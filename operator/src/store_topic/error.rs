@@ -3,7 +3,28 @@
 use api::Reason;
 
 use super::{brokers::BrokerError, validate::ValidateError};
-use crate::framework::{FinalizerError, NotLeading, ReconcileError, Retry, StatusError};
+use crate::framework::{FinalizerError, NotLeading, ReconcileError, Retry, StatusError, Unreachable};
+
+/// Why a topic could not be deleted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DeleteError {
+    /// No broker accepts a connection.
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+    /// The brokers were asked.
+    #[error(transparent)]
+    Brokers(#[from] BrokerError),
+}
+
+impl DeleteError {
+    /// Whether no broker answered.
+    pub(super) fn is_silence(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable(_) | Self::Brokers(BrokerError::Unreachable { .. } | BrokerError::Request { .. })
+        )
+    }
+}
 
 /// A failed step.
 #[derive(Debug, thiserror::Error)]
@@ -11,12 +32,15 @@ pub(crate) enum Error {
     /// The spec cannot be carried out.
     #[error(transparent)]
     Validate(#[from] ValidateError),
+    /// No broker accepts a connection.
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
     /// The brokers could not be brought to what is wanted.
     #[error(transparent)]
     Brokers(#[from] BrokerError),
     /// The topic cannot be deleted, as its policy asks.
     #[error("the topic cannot be deleted; set deletionPolicy to Retain to let the resource go without it")]
-    Delete(#[source] BrokerError),
+    Delete(#[source] DeleteError),
     /// The status could not be written.
     #[error(transparent)]
     Status(#[from] StatusError),
@@ -32,7 +56,8 @@ impl ReconcileError for Error {
     fn reason(&self) -> Reason {
         match self {
             Self::Validate(_) => Reason::SpecInvalid,
-            Self::Brokers(error) | Self::Delete(error) => broker_reason(error),
+            Self::Unreachable(_) | Self::Delete(DeleteError::Unreachable(_)) => Reason::BrokerUnreachable,
+            Self::Brokers(error) | Self::Delete(DeleteError::Brokers(error)) => broker_reason(error),
             Self::Status(error) => error.reason(),
             Self::Finalizer(error) => error.reason(),
             Self::NotLeading(error) => error.reason(),
@@ -43,10 +68,21 @@ impl ReconcileError for Error {
         match self {
             Self::Validate(_) => Retry::OnChange,
             Self::Brokers(error) if error.is_final() => Retry::OnChange,
-            Self::Brokers(_) | Self::Delete(_) | Self::Status(_) | Self::Finalizer(_) | Self::NotLeading(_) => {
-                Retry::Backoff
-            }
+            Self::Unreachable(_) | Self::Delete(DeleteError::Unreachable(_)) => Retry::Steady,
+            Self::Brokers(error) | Self::Delete(DeleteError::Brokers(error)) => broker_retry(error),
+            Self::Status(_) | Self::Finalizer(_) | Self::NotLeading(_) => Retry::Backoff,
         }
+    }
+}
+
+/// What the brokers' own administrator can mend is looked at steadily: nothing tells when that is done.
+fn broker_retry(error: &BrokerError) -> Retry {
+    match error {
+        BrokerError::Unreachable { .. } | BrokerError::Request { .. } | BrokerError::Refused { .. } => Retry::Steady,
+        BrokerError::Client { .. }
+        | BrokerError::SettingsRefused { .. }
+        | BrokerError::Unsettled
+        | BrokerError::Stopping => Retry::Backoff,
     }
 }
 
@@ -75,7 +111,7 @@ mod tests {
     #[test]
     fn only_what_a_change_of_the_spec_can_help_waits_for_one() {
         assert_eq!(refused(RDKafkaErrorCode::InvalidConfig).retry(), Retry::OnChange);
-        assert_eq!(refused(RDKafkaErrorCode::InvalidReplicationFactor).retry(), Retry::Backoff);
+        assert_eq!(refused(RDKafkaErrorCode::InvalidReplicationFactor).retry(), Retry::Steady);
         assert_eq!(Error::Brokers(BrokerError::Unsettled).retry(), Retry::Backoff);
     }
 }

@@ -5,11 +5,11 @@ use kube::ResourceExt;
 
 use super::{
     broker,
-    brokers::{BrokerError, Brokers},
-    error::Error,
+    brokers::Brokers,
+    error::{DeleteError, Error},
     validate,
 };
-use crate::framework::{Context, has_finalizer, namespace, remove_finalizer};
+use crate::framework::{Context, NotLeading, Refused, has_finalizer, namespace, reach, remove_finalizer};
 
 /// Deletes the topic or leaves it, then lets the resource go.
 pub(super) async fn finalize(context: &Context, topic: &StoreTopic) -> Result<(), Error> {
@@ -18,9 +18,8 @@ pub(super) async fn finalize(context: &Context, topic: &StoreTopic) -> Result<()
     }
     match topic.spec.deletion_policy {
         DeletionPolicy::Retain => {}
-        DeletionPolicy::Delete => match context.gate.guard(delete(topic)).await? {
-            Err(BrokerError::Unreachable { .. } | BrokerError::Request { .. })
-                if went_with_its_store(context, topic) => {}
+        DeletionPolicy::Delete => match delete(context, topic).await? {
+            Err(error) if error.is_silence() && went_with_its_store(context, topic) => {}
             result => result.map_err(Error::Delete)?,
         },
     }
@@ -28,10 +27,13 @@ pub(super) async fn finalize(context: &Context, topic: &StoreTopic) -> Result<()
     Ok(())
 }
 
-async fn delete(topic: &StoreTopic) -> Result<(), BrokerError> {
-    Brokers::new(&validate::bootstrap(&topic.spec.bootstrap_servers, namespace(topic)))?
-        .delete(&topic.spec.topic_name)
-        .await
+async fn delete(context: &Context, topic: &StoreTopic) -> Result<Result<(), DeleteError>, NotLeading> {
+    let addresses = validate::addresses(&topic.spec.bootstrap_servers, namespace(topic));
+    if let Err(silence) = reach(context, &addresses, Refused::GiveUp).await {
+        return Ok(Err(silence.into()));
+    }
+    let conversation = async { Brokers::new(&addresses.join(","))?.delete(&topic.spec.topic_name).await };
+    Ok(context.gate.guard(conversation).await?.map_err(DeleteError::from))
 }
 
 /// Whether the store the topic belongs to goes as well, and its own broker with it: there is nobody left to ask, and what

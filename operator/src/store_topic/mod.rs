@@ -10,11 +10,11 @@ mod validate;
 
 use std::{sync::Arc, time::Duration};
 
-use api::StoreTopic;
+use api::{ConditionType, Reason, StoreTopic};
 use kube::runtime::controller::Action;
 
 use self::{brokers::Brokers, error::Error};
-use crate::framework::{Context, Reconciler, add_finalizer, namespace, write_status};
+use crate::framework::{Context, Reconciler, Refused, add_finalizer, namespace, patience, reach, write_status};
 
 /// How often the brokers are looked at again: nothing tells when somebody changes a topic by hand.
 const RESYNC: Duration = Duration::from_mins(1);
@@ -48,7 +48,10 @@ impl Reconciler for StoreTopicReconciler {
             write_status(context, &*topic, status, status::waiting()).await?;
             return Ok(Action::requeue(BROKER_POLL));
         }
-        let brokers = Brokers::new(&validate::bootstrap(&topic.spec.bootstrap_servers, namespace(&*topic)))?;
+        let addresses = validate::addresses(&topic.spec.bootstrap_servers, namespace(&*topic));
+        reach(context, &addresses, Refused::GiveUp).await?;
+        let patience = patience(topic.status.as_ref(), ConditionType::Ready, Reason::BrokerUnreachable);
+        let brokers = Brokers::new(&addresses.join(","))?.patient_for(patience);
         let outcome = context.gate.guard(Box::pin(brokers.ensure(&topic.spec.topic_name, &desired))).await??;
         let (status, findings) = status::status(&topic.spec.topic_name, &outcome);
         write_status(context, &*topic, status, findings).await?;

@@ -23,12 +23,12 @@ pub(super) fn validate(spec: &StoreTopicSpec) -> Result<Desired, ValidateError> 
 }
 
 /// The brokers' addresses as the operator finds them: those of Services beside the resource may be short.
-pub(super) fn bootstrap(servers: &str, namespace: &str) -> String {
+pub(super) fn addresses(servers: &str, namespace: &str) -> Vec<String> {
     let address = |address: &str| match address.split_once(':') {
         Some((host, port)) => format!("{}:{port}", host_in(namespace, host)),
         None => address.to_owned(),
     };
-    servers.split(',').map(address).collect::<Vec<_>>().join(",")
+    servers.split(',').map(address).collect()
 }
 
 fn positive(field: &'static str, number: i32) -> Result<u32, ValidateError> {
@@ -41,8 +41,8 @@ mod tests {
 
     #[test]
     fn a_short_name_is_a_service_beside_the_resource() {
-        assert_eq!(bootstrap("green-kafka:9092", "shop"), "green-kafka.shop.svc:9092");
-        let elsewhere = "green-kafka.other.svc:9092,kafka.example.com:9093,10.0.0.1:9092";
-        assert_eq!(bootstrap(elsewhere, "shop"), elsewhere);
+        assert_eq!(addresses("green-kafka:9092", "shop"), ["green-kafka.shop.svc:9092"]);
+        let elsewhere = ["green-kafka.other.svc:9092", "kafka.example.com:9093", "10.0.0.1:9092"];
+        assert_eq!(addresses(&elsewhere.join(","), "shop"), elsewhere);
     }
 }

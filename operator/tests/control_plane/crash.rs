@@ -1,15 +1,20 @@
 //! The operator is killed at every one of its writes, before it hears the answer and after: it always ends where it would
 //! have ended, and makes and deletes every object as often as it would have.
 
-use std::time::Instant;
+use std::{future::ready, time::Instant};
 
-use kubekit::{Cluster, Crash, DEADLINE, Lives, Mark, Proxy, Space, wait_until};
+use futures::{StreamExt as _, stream};
+use kubekit::{Cluster, Crash, Lives, Mark, Proxy, Space, State, eventually};
 use serde_json::json;
 
 use crate::{
+    servers::Lent,
     setup::{OPERATOR, cluster},
-    story::{END, Ending, Step, Story, act, arrives, begin, has_looked_at_everything, service, undisturbed},
+    story::{END, Ending, LOOK, Step, Story, act, arrives, begin, has_looked_at_everything, service, tell},
 };
+
+/// As many runs of one story go on at the same time: most of a run is waiting.
+const LANES: usize = 3;
 
 const SERVICE: Step = Step::Ready("StoreService", "green-catalog");
 
@@ -77,33 +82,74 @@ async fn deleting_a_service_leaves_nothing_at_whatever_write_the_operator_crashe
     assert!(ending.state.is_empty(), "{:?}", ending.state);
 }
 
-/// Tells the story without a fault, then with a crash at the first write, at the second …, until a run ends before its
-/// crash comes. Every run must end like the first.
-pub(crate) async fn every_crash(name: &str, story: impl Fn(&Space<'_>) -> Story) -> Ending {
-    let cluster = cluster().await;
-    let expected = undisturbed(cluster, &story).await;
-    for kind in [Crash::Unanswered, Crash::Answered] {
-        for k in 1.. {
-            let begun = Instant::now();
-            let crashed = disturbed(cluster, &story, kind(k), &expected).await;
-            println!("{name}: {:?} {:.1} s", kind(k), begun.elapsed().as_secs_f64());
-            if !crashed {
-                break;
-            }
+/// A story, and the database server it has to itself where it needs one. What is on that server must end alike too.
+pub(crate) struct Scene {
+    pub(crate) story: Story,
+    pub(crate) server: Option<Lent>,
+}
+
+impl Scene {
+    /// What is on the server.
+    pub(crate) async fn facts(&self, space: &Space<'_>) -> String {
+        match &self.server {
+            Some(server) => server.facts(space).await,
+            None => String::new(),
         }
     }
-    expected
+}
+
+/// Tells the story with both kinds of crash at every write.
+pub(crate) async fn every_crash(name: &str, story: impl Fn(&Space<'_>) -> Story) -> Ending {
+    let scene = async |space: &Space<'_>| Scene { story: story(space), server: None };
+    every_crash_of(name, &[Crash::Unanswered, Crash::Answered], scene).await
+}
+
+/// Tells the story without a fault, then with a crash at the first write, at the second …, until a run ends before its
+/// crash comes. Every run must end like the first.
+pub(crate) async fn every_crash_of(
+    name: &str,
+    kinds: &[fn(u32) -> Crash],
+    scene: impl AsyncFn(&Space<'_>) -> Scene,
+) -> Ending {
+    let cluster = cluster().await;
+    let expected = undisturbed(cluster, &scene).await;
+    let (begun, mut crashes) = (Instant::now(), 0);
+    for kind in kinds {
+        let run = |k| disturbed(cluster, &scene, kind(k), &expected);
+        crashes += until_none(stream::iter(1..).map(run).buffered(LANES)).await;
+    }
+    println!("{name} ({} writes): killed {crashes} times in {:.1} s", expected.0.writes, begun.elapsed().as_secs_f64());
+    assert!(crashes > 0, "nobody was killed");
+    expected.0
+}
+
+/// How many runs had a crash before one had none.
+async fn until_none(runs: impl futures::Stream<Item = bool>) -> usize {
+    runs.take_while(|crashed| ready(*crashed)).count().await
+}
+
+async fn undisturbed(cluster: &Cluster, scene: impl AsyncFn(&Space<'_>) -> Scene) -> (Ending, String) {
+    let space = cluster.space().await;
+    let scene = scene(&space).await;
+    let ending = tell(&space, &scene.story).await;
+    let facts = scene.facts(&space).await;
+    (ending, facts)
 }
 
 /// Whether the crash came before the end.
-async fn disturbed(cluster: &Cluster, story: impl Fn(&Space<'_>) -> Story, crash: Crash, expected: &Ending) -> bool {
+async fn disturbed(
+    cluster: &Cluster,
+    scene: impl AsyncFn(&Space<'_>) -> Scene,
+    crash: Crash,
+    (expected, facts): &(Ending, String),
+) -> bool {
     let space = cluster.space().await;
     let proxy = Proxy::start(cluster).await;
-    let story = story(&space);
+    let scene = scene(&space).await;
     let what = format!("{crash:?}");
-    let first = begin(&space, &story, Some(&proxy)).await;
+    let first = begin(&space, &scene.story, Some(&proxy)).await;
     proxy.crash(crash, &first);
-    act(&space, &story.steps).await;
+    act(&space, &scene.story.steps).await;
     let crashed = crash_or_end(&space, &proxy, expected).await;
     let last = if crashed {
         first.kill();
@@ -116,27 +162,34 @@ async fn disturbed(cluster: &Cluster, story: impl Fn(&Space<'_>) -> Story, crash
     has_looked_at_everything(&space, &last).await;
     arrives(&space, &what, &expected.state).await;
     assert_eq!(space.lives(Mark::BEGINNING), expected.lives, "{what}");
+    assert_eq!(&scene.facts(&space).await, facts, "{what}");
     crashed
 }
 
 /// Whether the crash comes. Once all is as expected, a while without a write says that it does not.
 async fn crash_or_end(space: &Space<'_>, proxy: &Proxy, expected: &Ending) -> bool {
-    let mut since = Instant::now();
-    let mut writes = 0;
-    wait_until(DEADLINE, "a crash or the end", || {
-        let crashed = proxy.has_crashed();
-        if proxy.writes() != writes {
-            writes = proxy.writes();
-            since = Instant::now();
+    tokio::select! {
+        () = has_crashed(proxy) => true,
+        () = comes_to_an_end(space, proxy, |state| *state == expected.state) => false,
+    }
+}
+
+/// Waits for the crash.
+pub(crate) async fn has_crashed(proxy: &Proxy) {
+    eventually("a crash or the end", || ready(proxy.has_crashed())).await;
+}
+
+/// Waits until nobody has written for a while and all is as expected.
+pub(crate) async fn comes_to_an_end(space: &Space<'_>, proxy: &Proxy, is_expected: impl Fn(&State) -> bool) {
+    loop {
+        let (writes, begun) = (proxy.writes(), Instant::now());
+        // What is deleted goes on only when the garbage is collected.
+        space.collect_garbage().await;
+        while proxy.writes() == writes && begun.elapsed() < END {
+            tokio::time::sleep(LOOK).await;
         }
-        let rested = since.elapsed() >= END;
-        async move {
-            if crashed {
-                return Some(true);
-            }
-            space.collect_garbage().await;
-            (rested && space.state().await == expected.state).then_some(false)
+        if proxy.writes() == writes && is_expected(&space.collect_garbage().await) && proxy.writes() == writes {
+            return;
         }
-    })
-    .await
+    }
 }

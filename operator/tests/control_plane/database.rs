@@ -93,7 +93,7 @@ pub(crate) fn remove(names: &[String]) {
 }
 
 /// The server that all tests of this checkout share.
-fn postgres() -> &'static Postgres {
+pub(crate) fn postgres() -> &'static Postgres {
     static POSTGRES: OnceLock<Postgres> = OnceLock::new();
     POSTGRES.get_or_init(|| Backing::of_checkout().postgres().expect("PostgreSQL starts"))
 }

@@ -73,7 +73,7 @@ async fn an_api_server_that_asks_for_patience_gets_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_api_server_that_fails_now_and_then_is_survived() {
-    ends_alike_under("every fifth request fails", refuse(5, 500, true)).await;
+    ends_alike_under("every third request fails", refuse(3, 500, true)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

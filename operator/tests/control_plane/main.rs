@@ -8,8 +8,16 @@ mod crash;
 mod database;
 mod drift;
 mod faults;
+mod healing;
+mod leader;
 mod malformed;
+mod outage;
+#[path = "../common/own_server.rs"]
+mod own_server;
 mod rest;
+mod servers;
 mod setup;
 mod shop;
+mod store;
 mod story;
+mod there_and_back;

@@ -15,8 +15,8 @@ use crate::{
 /// The services of a shop, in the order in which they start.
 pub(crate) const SERVICES: [&str; 6] =
     ["shop-auth", "shop-inventory", "shop-catalog", "shop-cart", "shop-orders", "shop-gateway"];
-/// Topics wait longer than this for a broker that does not answer before they say so.
-pub(crate) const BROKER_TIMEOUT: Duration = Duration::from_secs(12);
+/// Topics that find no broker say so sooner than this.
+pub(crate) const BROKER_TIMEOUT: Duration = Duration::from_secs(4);
 
 const DATABASES: [&str; 4] = ["auth", "catalog", "inventory", "orders"];
 

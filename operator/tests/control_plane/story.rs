@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kubekit::{Cluster, DEADLINE, Lives, Mark, Operator, Proxy, Space, State, eventually, wait_until};
+use kubekit::{Cluster, DEADLINE, Lives, Mark, Operator, Proxy, Space, State, eventually};
 use serde_json::{Value, json};
 
 use crate::setup::OPERATOR;
@@ -16,7 +16,7 @@ pub(crate) const END: Duration = Duration::from_millis(1500);
 const PAUSE: Duration = Duration::from_millis(300);
 
 /// Between two looks at a state.
-const LOOK: Duration = Duration::from_millis(50);
+pub(crate) const LOOK: Duration = Duration::from_millis(100);
 
 /// What a user does, and where it starts from.
 pub(crate) struct Story {
@@ -36,6 +36,10 @@ pub(crate) enum Step {
     Delete(&'static str, &'static str),
     /// Wait until an object is ready.
     Ready(&'static str, &'static str),
+    /// Wait until a condition of an object holds.
+    Says(&'static str, &'static str, &'static str),
+    /// Wait until it does not.
+    SaysNo(&'static str, &'static str, &'static str),
     /// Wait until no operator has written for so long.
     Rest(Duration),
 }
@@ -71,25 +75,46 @@ pub(crate) fn named_service(name: &str, with: &Value) -> Value {
 pub(crate) async fn undisturbed(cluster: &Cluster, story: impl Fn(&Space<'_>) -> Story) -> Ending {
     let space = cluster.space().await;
     let story = story(&space);
-    let _operator = begin(&space, &story, None).await;
-    let before = space.writes(Mark::BEGINNING).len();
-    act(&space, &story.steps).await;
-    act(&space, &story.end).await;
-    rest(&space, END).await;
-    space.collect_garbage().await;
-    rest(&space, END).await;
-    let writes = space.writes(Mark::BEGINNING).len() - before;
-    Ending { state: space.state().await, lives: space.lives(Mark::BEGINNING), writes }
+    tell(&space, &story).await
 }
 
-/// An operator, and what the story starts from.
+/// Tells the story with an operator that nothing gets in the way of.
+pub(crate) async fn tell(space: &Space<'_>, story: &Story) -> Ending {
+    let _operator = begin(space, story, None).await;
+    let before = space.writes(Mark::BEGINNING).len();
+    act(space, &story.steps).await;
+    act(space, &story.end).await;
+    let state = last_state(space).await;
+    let writes = space.writes(Mark::BEGINNING).len() - before;
+    Ending { state, lives: space.lives(Mark::BEGINNING), writes }
+}
+
+/// What there is when nobody writes any more and no garbage is left.
+pub(crate) async fn last_state(space: &Space<'_>) -> State {
+    let mut before = None;
+    loop {
+        rest(space, END).await;
+        let state = space.collect_garbage().await;
+        if before.as_ref() == Some(&state) {
+            return state;
+        }
+        before = Some(state);
+    }
+}
+
+/// An operator, and what the story starts from. An object may stand there several times, as it is one after the other.
 pub(crate) async fn begin(space: &Space<'_>, story: &Story, proxy: Option<&Proxy>) -> Operator {
     let operator = space.operator(OPERATOR, proxy).await;
     for object in &story.before {
         space.apply(object).await;
-    }
-    for object in story.before.iter().filter(|object| object["kind"].as_str().unwrap().starts_with("Store")) {
-        space.ready(object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap()).await;
+        let (kind, name) = (object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap());
+        match kind {
+            // Its broker may not run here, and then it is never ready.
+            "Store" if object["spec"]["suspend"] == true => space.until_it_says(kind, name, "Suspended", true).await,
+            "Store" => space.until_it_says(kind, name, "Upgraded", true).await,
+            _ if kind.starts_with("Store") => space.ready(kind, name).await,
+            _ => {}
+        }
     }
     rest(space, PAUSE).await;
     operator
@@ -102,6 +127,8 @@ pub(crate) async fn act(space: &Space<'_>, steps: &[Step]) {
             Step::Apply(object) => space.apply(object).await,
             Step::Delete(kind, name) => space.delete(kind, name).await,
             Step::Ready(kind, name) => space.ready(kind, name).await,
+            Step::Says(kind, name, condition) => space.until_it_says(kind, name, condition, true).await,
+            Step::SaysNo(kind, name, condition) => space.until_it_says(kind, name, condition, false).await,
             Step::Rest(pause) => rest(space, *pause).await,
         }
     }
@@ -109,18 +136,16 @@ pub(crate) async fn act(space: &Space<'_>, steps: &[Step]) {
 
 /// Waits until no operator has written for a while.
 pub(crate) async fn rest(space: &Space<'_>, pause: Duration) {
-    let mut since = Instant::now();
-    let mut writes = 0;
-    wait_until(DEADLINE, "rest", || {
+    let begun = Instant::now();
+    let (mut since, mut writes) = (begun, 0);
+    while since.elapsed() < pause {
+        assert!(begun.elapsed() < DEADLINE, "operators write for ever: {:?}", space.writes(Mark::BEGINNING).last());
+        tokio::time::sleep(LOOK).await;
         let now = space.writes(Mark::BEGINNING).len();
         if now != writes {
-            writes = now;
-            since = Instant::now();
+            (since, writes) = (Instant::now(), now);
         }
-        let rested = since.elapsed() >= pause;
-        async move { rested.then_some(()) }
-    })
-    .await;
+    }
 }
 
 /// Waits until the state is the expected one; says what differs if it never is.
@@ -137,13 +162,12 @@ pub(crate) async fn arrives_somehow(space: &Space<'_>, what: &str, expected: &St
 async fn arrives_where(space: &Space<'_>, what: &str, differences: impl Fn(&State) -> Vec<String>) {
     let begun = Instant::now();
     loop {
-        space.collect_garbage().await;
-        let differences = differences(&space.state().await);
+        let differences = differences(&space.collect_garbage().await);
         if differences.is_empty() {
             return;
         }
         assert!(begun.elapsed() < DEADLINE, "after {what} in {}:\n{}", space.name(), differences.join("\n"));
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(2 * LOOK).await;
     }
 }
 

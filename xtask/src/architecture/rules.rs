@@ -126,11 +126,11 @@ fn test_code_stays_out(workspace: &Workspace) -> Vec<String> {
     let production = workspace
         .packages
         .iter()
-        .filter(|package| !["testkit", "kubekit", "xtask", "e2e"].contains(&package.name.as_str()));
+        .filter(|package| !["testkit", "kubekit", "waitkit", "xtask", "e2e"].contains(&package.name.as_str()));
     let edges = production.flat_map(|package| package.dependencies.iter().map(move |dependency| (package, dependency)));
     edges
         .filter(|(_, dependency)| {
-            !dependency.is_dev() && ["devenv", "testkit", "kubekit"].contains(&dependency.name.as_str())
+            !dependency.is_dev() && ["devenv", "testkit", "kubekit", "waitkit"].contains(&dependency.name.as_str())
         })
         .map(|(package, dependency)| format!("{} depends on {}", package.name, dependency.name))
         .collect()

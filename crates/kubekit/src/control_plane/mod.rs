@@ -3,6 +3,7 @@
 pub(crate) mod flags;
 mod folder;
 mod pki;
+mod program;
 
 use std::{
     path::{Path, PathBuf},
@@ -11,13 +12,10 @@ use std::{
 
 use axum::http::{HeaderValue, Uri, header::AUTHORIZATION};
 use kube::{Client, Config};
+use waitkit::wait_until;
 
-use self::folder::Folder;
-use crate::{
-    audit::Audit,
-    leash::{self, Leashed},
-    wait::wait_until,
-};
+use self::{folder::Folder, program::Program};
+use crate::audit::Audit;
 
 /// On a machine that compiles at the same time the API server takes a while.
 const READY_DEADLINE: Duration = Duration::from_mins(2);
@@ -47,6 +45,15 @@ impl Identity {
     }
 }
 
+/// One of the two servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Server {
+    /// kube-apiserver.
+    ApiServer,
+    /// etcd.
+    Etcd,
+}
+
 /// A running control plane. It ends with the value, or with this process.
 #[derive(Debug)]
 pub struct ControlPlane {
@@ -54,8 +61,8 @@ pub struct ControlPlane {
     /// The certificate authority, in DER.
     authority: Vec<u8>,
     // Ended in this order; the folder goes last.
-    api_server: Leashed,
-    etcd: Leashed,
+    api_server: Program,
+    etcd: Program,
     folder: Folder,
 }
 
@@ -81,13 +88,12 @@ impl ControlPlane {
         let cannot_write = |error| format!("cannot write the configuration: {error}");
         flags::write_config(folder.path()).map_err(cannot_write)?;
         let authority = pki::write(folder.path()).map_err(cannot_write)?;
-        let run = |program: &Path, arguments: Vec<String>, log: &str| {
-            let mut command = leash::command(program);
-            command.args(arguments).current_dir(folder.path());
-            leash::spawn(command, &folder.path().join(log)).map_err(|error| format!("cannot run setpriv: {error}"))
+        let run = |path: &Path, arguments| {
+            let program = Program::start(path, arguments, folder.path());
+            program.map_err(|error| format!("cannot run setpriv: {error}"))
         };
-        let etcd = run(&tools.etcd, flags::etcd(folder.path(), &ports), "etcd.log")?;
-        let api_server = run(&tools.api_server, flags::api_server(folder.path(), &ports), "kube-apiserver.log")?;
+        let etcd = run(&tools.etcd, flags::etcd(folder.path(), &ports))?;
+        let api_server = run(&tools.api_server, flags::api_server(folder.path(), &ports))?;
         let running = Self { url: ports.url(), authority, folder, api_server, etcd };
         running.ready().await.map(|()| running)
     }
@@ -97,14 +103,36 @@ impl ControlPlane {
         let what = "the API server to become ready";
         wait_until(READY_DEADLINE, what, || async {
             for process in [&self.etcd, &self.api_server] {
-                if process.ended().is_some() {
-                    return Some(Err(format!("a part of the control plane ended:\n{}", process.last_words())));
+                if let Some(last_words) = process.has_ended() {
+                    return Some(Err(format!("a part of the control plane ended:\n{last_words}")));
                 }
             }
             let request = axum::http::Request::get("/readyz").body(Vec::new()).expect("the request is well formed");
             client.request_text(request).await.is_ok().then_some(Ok(()))
         })
         .await
+    }
+
+    /// Kills a server, as a crash of its machine would.
+    pub fn kill(&self, server: Server) {
+        self.program(server).kill();
+    }
+
+    /// Starts a server that was killed, with the data it had. Returns once the API server is ready.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start; the message says why.
+    pub async fn restart(&self, server: Server) {
+        self.program(server).restart();
+        self.ready().await.unwrap_or_else(|why| give_up(&why));
+    }
+
+    fn program(&self, server: Server) -> &Program {
+        match server {
+            Server::ApiServer => &self.api_server,
+            Server::Etcd => &self.etcd,
+        }
     }
 
     /// Where the API server listens.

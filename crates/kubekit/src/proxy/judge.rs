@@ -53,7 +53,8 @@ pub(super) enum Class {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) class: Class,
-    path: String,
+    /// Path and label selector: what a watch follows.
+    feed: String,
     /// Path and query.
     uri: String,
     caller: Option<HeaderValue>,
@@ -62,6 +63,7 @@ pub(super) struct Asked {
 impl Asked {
     pub(super) fn of<B>(request: &Request<B>) -> Self {
         let query = request.uri().query().unwrap_or_default();
+        let selector = query.split('&').find(|pair| pair.starts_with("labelSelector=")).unwrap_or_default();
         let parameter = |wanted: &str| query.split('&').any(|pair| pair.starts_with(wanted));
         let class = match *request.method() {
             Method::GET if parameter("watch=") => Class::Watch,
@@ -72,7 +74,7 @@ impl Asked {
         };
         Self {
             class,
-            path: request.uri().path().to_owned(),
+            feed: format!("{}?{}", request.uri().path(), selector),
             uri: request.uri().to_string(),
             caller: request.headers().get(AUTHORIZATION).cloned(),
         }
@@ -155,8 +157,8 @@ impl Judge {
         }
         match asked.class {
             Class::Watch => {
-                self.watched.insert(asked.path.clone());
-                if self.expired.remove(&asked.path) { Verdict::Expired } else { Verdict::Forward }
+                self.watched.insert(asked.feed.clone());
+                if self.expired.remove(&asked.feed) { Verdict::Expired } else { Verdict::Forward }
             }
             Class::List => {
                 self.lists.insert(asked.uri.clone());

@@ -130,6 +130,41 @@ async fn a_standby_that_stops_reconciles_nothing() {
     scenario.finish();
 }
 
+/// Waits for ever for a server of somebody else's, except for one object that needs none.
+struct Outside(UnboundedSender<String>);
+
+impl Reconciler for Outside {
+    type Object = StoreTopic;
+    type Error = Away;
+
+    const NAME: &'static str = "store_topic";
+
+    async fn reconcile(&self, context: &Context, object: Arc<StoreTopic>) -> Result<Action, Away> {
+        let name = object.metadata.name.clone().unwrap();
+        if name != "orders" {
+            context.slot.outside(std::future::pending::<()>()).await;
+        }
+        self.0.send(name).unwrap();
+        Ok(Action::await_change())
+    }
+}
+
+#[tokio::test]
+async fn objects_whose_servers_keep_silent_hold_up_no_other() {
+    let (scenario, context, mut writers) = Scenario::of(vec![]);
+    let silent: Vec<String> = (0..CONCURRENCY * 4).map(|number| format!("silent-{number}")).collect();
+    fill(&context, &mut writers, &silent.iter().map(String::as_str).chain(["orders"]).collect::<Vec<_>>());
+    let (names, mut told) = unbounded_channel();
+    let (_wake, queue) = unbounded_channel();
+    let phases = Phases::default();
+    phases.lead.cancel();
+    let controller = std::pin::pin!(run(Outside(names), context, queue, phases));
+    let first = std::pin::pin!(tokio::time::timeout(std::time::Duration::from_secs(10), told.recv()));
+    let Either::Left((first, _)) = select(first, controller).await else { panic!("the controller ended by itself") };
+    assert_eq!(first.unwrap().as_deref(), Some("orders"));
+    scenario.finish();
+}
+
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -147,9 +182,10 @@ impl Write for Log {
 #[tokio::test]
 async fn every_line_of_a_reconciliation_names_it_by_an_id_of_its_own() {
     let one = async || {
-        let (scenario, context, _) = Scenario::of(vec![reported(PATH, json!(topic("orders"))), told("shop")]);
+        let (scenario, context, mut writers) = Scenario::of(vec![reported(PATH, json!(topic("orders"))), told("shop")]);
+        fill(&context, &mut writers, &["orders"]);
         let (names, _told) = unbounded_channel();
-        let worker = Worker { reconciler: Telling { names, fails: true }, context, backoff: Backoff::new() };
+        let worker = Worker::new(Telling { names, fails: true }, context);
         worker.work(Arc::new(topic("orders"))).await.unwrap();
         scenario.finish();
     };

@@ -46,10 +46,13 @@ fn spec(lease: &Lease) -> &LeaseSpec {
 }
 
 #[test]
-fn a_lease_that_does_not_exist_is_made_at_once() {
+fn a_lease_that_does_not_exist_is_made_when_whoever_may_have_held_it_must_know() {
     let mut election = candidate();
     election.observe(None, seconds(1));
-    assert_eq!(election.decide(seconds(1)), Ok(Step::Create));
+    assert_eq!(election.decide(seconds(1)), Ok(Step::Wait(TIMING.retry)));
+    election.observe(None, seconds(10));
+    assert_eq!(election.decide(seconds(10)), Ok(Step::Wait(TIMING.retry)));
+    assert_eq!(election.decide(seconds(11)), Ok(Step::Create));
     let made = election.claim("system", "operator", Timestamp::UNIX_EPOCH);
     assert_eq!((made.metadata.namespace.as_deref(), made.metadata.name.as_deref()), (Some("system"), Some("operator")));
     assert_eq!((spec(&made).holder_identity.as_deref(), spec(&made).lease_transitions), (Some(ME), Some(0)));

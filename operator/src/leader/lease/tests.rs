@@ -36,6 +36,15 @@ fn replaced(holder: Option<&str>, version: &str) -> Call {
     Call::ok(format!("PUT {ONE}?"), lease(holder, version))
 }
 
+/// The lease as the last leader gave it back.
+fn vacant() -> Call {
+    found(None, "0")
+}
+
+fn taken() -> Call {
+    replaced(Some("me"), "1")
+}
+
 struct Play {
     scenario: Scenario,
     leadership: Leadership,
@@ -62,13 +71,14 @@ impl Play {
 }
 
 #[tokio::test]
-async fn who_finds_no_lease_makes_it_and_leads() {
-    let mut play = play(vec![absent(), created()]);
+async fn who_finds_no_lease_for_as_long_as_one_lasts_makes_it_and_leads() {
+    let mut play = play(vec![absent(), absent(), created()]);
+    assert_eq!(play.round_at(90).await, Ok(Duration::from_secs(1)));
     assert!(!play.gate.is_open());
     assert_eq!(play.round_at(100).await, Ok(Duration::ZERO));
     assert!(play.gate.is_open());
     assert_eq!(play.round_at(100).await, Ok(Duration::from_millis(2500)), "and then waits, without a call");
-    let made = &play.scenario.finish()[1];
+    let made = &play.scenario.finish()[2];
     assert_eq!(made["spec"]["holderIdentity"], "me");
     assert_eq!(made["spec"]["leaseDurationSeconds"], 10);
 }
@@ -76,7 +86,8 @@ async fn who_finds_no_lease_makes_it_and_leads() {
 #[tokio::test]
 async fn who_makes_the_lease_too_late_is_a_standby() {
     let taken = Call::refused(format!("POST {ALL}?"), 409, "already exists");
-    let mut play = play(vec![absent(), taken, found(Some("rival"), "1")]);
+    let mut play = play(vec![absent(), absent(), taken, found(Some("rival"), "1")]);
+    assert_eq!(play.round_at(90).await, Ok(Duration::from_secs(1)));
     assert_eq!(play.round_at(100).await, Ok(Duration::from_secs(1)));
     assert_eq!(play.round_at(101).await, Ok(Duration::from_secs(1)));
     assert!(!play.gate.is_open());
@@ -108,7 +119,7 @@ async fn a_standby_follows_a_killed_leader_when_the_lease_has_ended() {
 
 #[tokio::test]
 async fn a_renewal_is_one_call_and_opens_the_gate_from_when_it_was_sent() {
-    let mut play = play(vec![absent(), created(), replaced(Some("me"), "2")]);
+    let mut play = play(vec![vacant(), taken(), replaced(Some("me"), "2")]);
     play.round_at(100).await.unwrap();
     assert_eq!(play.round_at(103).await, Ok(Duration::ZERO));
     play.hands.set(Duration::from_millis(109_999));
@@ -121,7 +132,7 @@ async fn a_renewal_is_one_call_and_opens_the_gate_from_when_it_was_sent() {
 #[tokio::test]
 async fn a_renewal_that_fails_is_tried_again_from_what_the_lease_is_by_then() {
     let refused = Call::refused(format!("PUT {ONE}?"), 500, "etcdserver: request timed out");
-    let mut play = play(vec![absent(), created(), refused, found(Some("me"), "5"), replaced(Some("me"), "6")]);
+    let mut play = play(vec![vacant(), taken(), refused, found(Some("me"), "5"), replaced(Some("me"), "6")]);
     play.round_at(100).await.unwrap();
     assert_eq!(play.round_at(103).await, Ok(Duration::from_secs(1)));
     assert_eq!(play.round_at(104).await, Ok(Duration::ZERO));
@@ -131,7 +142,7 @@ async fn a_renewal_that_fails_is_tried_again_from_what_the_lease_is_by_then() {
 #[tokio::test]
 async fn a_leader_that_finds_another_holder_closes_the_gate_and_ends() {
     let conflict = Call::refused(format!("PUT {ONE}?"), 409, "the object has been modified");
-    let mut play = play(vec![absent(), created(), conflict, found(Some("rival"), "5")]);
+    let mut play = play(vec![vacant(), taken(), conflict, found(Some("rival"), "5")]);
     play.round_at(100).await.unwrap();
     play.round_at(103).await.unwrap();
     assert_eq!(play.round_at(104).await, Err(Lost::Taken("rival".to_owned())));
@@ -143,7 +154,7 @@ async fn a_leader_that_finds_another_holder_closes_the_gate_and_ends() {
 async fn a_leader_that_cannot_reach_the_api_server_ends_at_its_deadline() {
     let away = || Call::refused(format!("GET {ONE}"), 503, "unavailable");
     let refused = Call::refused(format!("PUT {ONE}?"), 503, "unavailable");
-    let mut play = play(vec![absent(), created(), refused, away(), away()]);
+    let mut play = play(vec![vacant(), taken(), refused, away(), away()]);
     play.round_at(100).await.unwrap();
     for second in 103..=105 {
         play.round_at(second).await.unwrap();
@@ -156,7 +167,7 @@ async fn a_leader_that_cannot_reach_the_api_server_ends_at_its_deadline() {
 
 #[tokio::test]
 async fn a_process_that_was_frozen_makes_no_call_when_it_wakes() {
-    let mut play = play(vec![absent(), created()]);
+    let mut play = play(vec![vacant(), taken()]);
     play.round_at(100).await.unwrap();
     assert!(matches!(play.round_at(120).await, Err(Lost::Overdue(_))));
     play.scenario.finish();
@@ -165,7 +176,7 @@ async fn a_process_that_was_frozen_makes_no_call_when_it_wakes() {
 #[tokio::test]
 async fn a_leader_makes_a_deleted_lease_again() {
     let gone = Call::refused(format!("PUT {ONE}?"), 404, "not found");
-    let mut play = play(vec![absent(), created(), gone, absent(), created()]);
+    let mut play = play(vec![vacant(), taken(), gone, absent(), created()]);
     play.round_at(100).await.unwrap();
     play.round_at(103).await.unwrap();
     assert_eq!(play.round_at(104).await, Ok(Duration::ZERO));
@@ -175,7 +186,7 @@ async fn a_leader_makes_a_deleted_lease_again() {
 
 #[tokio::test]
 async fn the_lease_is_emptied_at_the_end_and_the_gate_is_closed_before() {
-    let mut play = play(vec![absent(), created(), replaced(None, "2")]);
+    let mut play = play(vec![vacant(), taken(), replaced(None, "2")]);
     play.round_at(100).await.unwrap();
     play.leadership.release().await;
     assert!(!play.gate.is_open());
@@ -196,7 +207,7 @@ async fn a_standby_that_ends_leaves_the_lease_alone() {
 
 #[tokio::test]
 async fn winning_is_told_and_ending_releases() {
-    let Play { scenario, leadership, .. } = play(vec![absent(), created(), replaced(None, "2")]);
+    let Play { scenario, leadership, .. } = play(vec![vacant(), taken(), replaced(None, "2")]);
     let (lead, release) = (CancellationToken::new(), CancellationToken::new());
     let end = async {
         lead.cancelled().await;

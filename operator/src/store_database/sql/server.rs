@@ -7,7 +7,6 @@ use sqlx::{
     error::DatabaseError,
     postgres::{PgConnectOptions, PgSslMode},
 };
-use tokio::time::{Instant, sleep};
 use tracing::info;
 
 use super::{
@@ -17,14 +16,6 @@ use super::{
     plan::{self, Conflict, Database, MAINTENANCE, MAY_LOG_IN, Observed, Role, Tenancy, Wanted},
     statement::Statement,
 };
-
-/// How long opening one connection may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long to knock at a server that refuses connections: a Service reaches its Pod a moment after the Pod is ready.
-const KNOCK: Duration = Duration::from_secs(3);
-
-const KNOCK_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long the whole conversation may take.
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -53,6 +44,8 @@ pub struct Server {
     pub username: String,
     /// The administrator's password.
     pub password: Password,
+    /// How long opening one connection may take.
+    pub patience: Duration,
 }
 
 /// Why the server could not be brought to what is wanted.
@@ -89,6 +82,14 @@ pub enum SqlError {
     /// No verifier could be made.
     #[error("cannot make a password verifier")]
     Randomness(#[from] NoRandomness),
+}
+
+impl Server {
+    /// `host:port`, or `[host]:port` for an address of IPv6.
+    pub(crate) fn address(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
 }
 
 impl SqlError {
@@ -151,13 +152,7 @@ async fn within_deadline<T>(work: impl Future<Output = Result<T, SqlError>>) -> 
 
 async fn connect(server: &Server) -> Result<PgConnection, SqlError> {
     let options = options(server).username(&server.username).password(server.password.expose()).database("postgres");
-    let started = Instant::now();
-    loop {
-        match open(&options).await {
-            Err(sqlx::Error::Io(_)) if started.elapsed() < KNOCK => sleep(KNOCK_PAUSE).await,
-            result => return result.map_err(SqlError::Connect),
-        }
-    }
+    open(&options, server.patience).await.map_err(SqlError::Connect)
 }
 
 fn options(server: &Server) -> PgConnectOptions {
@@ -171,9 +166,9 @@ fn options(server: &Server) -> PgConnectOptions {
         .disable_statement_logging()
 }
 
-async fn open(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+async fn open(options: &PgConnectOptions, patience: Duration) -> Result<PgConnection, sqlx::Error> {
     let late = |_| sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::TimedOut));
-    tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await.map_err(late)?
+    tokio::time::timeout(patience, options.connect()).await.map_err(late)?
 }
 
 async fn settle(
@@ -281,9 +276,8 @@ async fn observe_databases(
 /// after authentication, so both prove that the password is right.
 async fn accepts(server: &Server, login: &Login) -> Result<bool, SqlError> {
     let (role, database) = (login.role(), login.name.as_str());
-    let attempt =
-        open(&options(server).username(role.as_str()).password(login.password.expose()).database(database)).await;
-    match attempt {
+    let options = options(server).username(role.as_str()).password(login.password.expose()).database(database);
+    match open(&options, server.patience).await {
         Ok(connection) => {
             connection.close().await.ok();
             Ok(true)

@@ -112,7 +112,6 @@ mod tests {
         let secret = |key: &str| Secret {
             keys: [key.to_owned()].into(),
             hash: hash.to_owned(),
-            watched: true,
             place: Place::Here,
             ..Secret::default()
         };

@@ -1,12 +1,12 @@
-//! Waiting for conditions, never for luck.
+//! How tests wait: for conditions, never for luck.
 
 use std::time::{Duration, Instant};
 
 /// How long a test waits for what should come soon: ample on a slow machine, short enough to end a hopeless run.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_mins(1);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Polls `probe` until it gives a value.
 ///

@@ -1,0 +1,289 @@
+//! Resources that the schema lets pass and that cannot work: each says why within two seconds, and works within two seconds
+//! of the cause being gone, also where nothing tells the operator that it is.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use devenv::Backing;
+use kubekit::{DEADLINE, Space, eventually, wait_until};
+use serde_json::{Value, json};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpSocket, TcpStream},
+    task::JoinSet,
+    time::timeout,
+};
+
+use crate::{
+    database::{administrator, postgres, remove},
+    setup::{OPERATOR, cluster},
+    story::{named_service, service},
+};
+
+/// Two seconds are promised. A machine that builds and tests at the same time may take twice as long.
+const SOON: Duration = Duration::from_secs(4);
+
+/// After failing for so long, waits that double from half a second would have their fifth try 11.6 to 15.5 seconds behind and
+/// the next, which comes after 23.6 at the earliest, further ahead than [`SOON`].
+const LONG: Duration = Duration::from_secs(17);
+
+/// Once a failure has been told for so long, everything that follows from telling it is over.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// Objects on a server that keeps silent: far more than there are places.
+const CROWD: usize = 40;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_server_that_was_away_is_used_once_it_is_there() {
+    let space = cluster().await.space().await;
+    let operator = space.operator(OPERATOR, None).await;
+    let mut door = Door::closed().await;
+    space.apply(&administrator()).await;
+    space.apply(&database(&space, "green", door.address)).await;
+    says(&space, "StoreDatabase", "green", "DatabaseUnreachable").await;
+    silent_for(&space, LONG).await;
+    door.open(format!("127.0.0.1:{}", postgres().port())).await;
+    heals(&space, "StoreDatabase", "green").await;
+    operator.kill();
+    clear(&space);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_who_is_let_in_later_is_enough_wherever_that_is_done() {
+    let space = cluster().await.space().await;
+    let operator = space.operator(OPERATOR, None).await;
+    let role = format!("{}_dba", space.identifier());
+    let secret = |username: &str| {
+        let mut secret = administrator();
+        secret["stringData"]["username"] = json!(username);
+        secret
+    };
+    space.apply(&secret(&role)).await;
+    space.apply(&database(&space, "green", ([127, 0, 0, 1], postgres().port()).into())).await;
+    says(&space, "StoreDatabase", "green", "DatabaseLoginRefused").await;
+    silent_for(&space, LONG).await;
+    postgres().query("postgres", &format!("CREATE ROLE {role} LOGIN CREATEDB CREATEROLE")).unwrap();
+    heals(&space, "StoreDatabase", "green").await;
+
+    space.apply(&secret("nobody_at_all")).await;
+    says(&space, "StoreDatabase", "green", "DatabaseLoginRefused").await;
+    space.apply(&secret("postgres")).await;
+    heals(&space, "StoreDatabase", "green").await;
+    operator.kill();
+    clear(&space);
+    postgres().query("postgres", &format!("DROP OWNED BY {role}")).unwrap();
+    postgres().query("postgres", &format!("DROP ROLE {role}")).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_accept_a_connection_and_say_nothing_are_told_of_too() {
+    let space = cluster().await.space().await;
+    let _operator = space.operator(OPERATOR, None).await;
+    let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = mute.local_addr().unwrap();
+    space.apply(&administrator()).await;
+    space.apply(&database(&space, "green", address)).await;
+    says(&space, "StoreDatabase", "green", "DatabaseUnreachable").await;
+    space.apply(&topic(&space, address)).await;
+    says(&space, "StoreTopic", "own", "BrokerUnreachable").await;
+    silent_for(&space, LONG).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn brokers_that_were_away_are_used_once_they_are_there() {
+    let space = cluster().await.space().await;
+    let _operator = space.operator(OPERATOR, None).await;
+    let mut door = Door::closed().await;
+    space.apply(&topic(&space, door.address)).await;
+    says(&space, "StoreTopic", "own", "BrokerUnreachable").await;
+    silent_for(&space, LONG).await;
+    door.open(Backing::of_checkout().kafka().expect("Kafka starts").bootstrap_servers()).await;
+    heals(&space, "StoreTopic", "own").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_was_missing_is_used_once_it_is_there() {
+    let space = cluster().await.space().await;
+    let operator = space.operator(OPERATOR, None).await;
+    space.apply(&service(&json!({"database": {"secretRef": {"name": "own"}}}))).await;
+    space.apply(&database(&space, "green", ([127, 0, 0, 1], postgres().port()).into())).await;
+    says(&space, "StoreService", "green-catalog", "SecretMissing").await;
+    says(&space, "StoreDatabase", "green", "SecretMissing").await;
+    silent_for(&space, LONG).await;
+    let own = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own"}, "stringData": {"uri": "postgres://x"},
+    });
+    space.apply(&own).await;
+    heals(&space, "StoreService", "green-catalog").await;
+    space.apply(&administrator()).await;
+    heals(&space, "StoreDatabase", "green").await;
+    operator.kill();
+    clear(&space);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_somebody_else_had_is_taken_once_it_is_free() {
+    let space = cluster().await.space().await;
+    let _operator = space.operator(OPERATOR, None).await;
+    let holder = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "holder"},
+        "spec": {"type": "NodePort", "ports": [{"port": 80, "nodePort": 31999}]},
+    });
+    space.apply(&holder).await;
+    space.apply(&service(&json!({"exposure": {"nodePort": {"port": 31999}}}))).await;
+    says(&space, "StoreService", "green-catalog", "ApplyFailed").await;
+    silent_for(&space, LONG).await;
+    space.delete("Service", "holder").await;
+    heals(&space, "StoreService", "green-catalog").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_keep_silent_hold_up_no_other() {
+    let space = cluster().await.space().await;
+    let hole = BlackHole::dig().await;
+    space.apply(&administrator()).await;
+    for number in 0..CROWD {
+        space.apply(&database(&space, &format!("silent-{number}"), hole.address)).await;
+        space.apply(&silent_topic(number, hole.address)).await;
+    }
+    let operator = space.operator(OPERATOR, None).await;
+    let begun = Instant::now();
+    for number in 0..CROWD {
+        let name = format!("silent-{number}");
+        eventually("a silent server to be told of", || {
+            is_unready(&space, "StoreDatabase", &name, "DatabaseUnreachable")
+        })
+        .await;
+        eventually("silent brokers to be told of", || is_unready(&space, "StoreTopic", &name, "BrokerUnreachable"))
+            .await;
+    }
+    println!("{CROWD} silent servers and as many brokers: {} ms", begun.elapsed().as_millis());
+    silent_for(&space, LONG).await;
+    let server: SocketAddr = ([127, 0, 0, 1], postgres().port()).into();
+    for round in 0..3 {
+        space.apply(&database(&space, &format!("green-{round}"), server)).await;
+        heals(&space, "StoreDatabase", &format!("green-{round}")).await;
+        space.apply(&named_service(&format!("green-{round}"), &json!({}))).await;
+        heals(&space, "StoreService", &format!("green-{round}")).await;
+    }
+    operator.kill();
+    clear(&space);
+}
+
+/// Waits until the object says that it is not ready, and why.
+async fn says(space: &Space<'_>, kind: &str, name: &str, reason: &str) {
+    let what = format!("{kind} {name} to say {reason}");
+    soon(&what, || async { is_unready(space, kind, name, reason).await.then_some(()) }).await;
+}
+
+async fn is_unready(space: &Space<'_>, kind: &str, name: &str, reason: &str) -> bool {
+    let object = space.get(kind, name).await.unwrap_or_default();
+    let conditions = object["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let ready = conditions.iter().find(|condition| condition["type"] == "Ready");
+    ready.is_some_and(|ready| ready["status"] == "False" && ready["reason"] == reason)
+}
+
+/// Waits until the object is ready.
+async fn heals(space: &Space<'_>, kind: &str, name: &str) {
+    soon(&format!("{kind} {name} to heal"), || async { space.is_ready(kind, name).await.then_some(()) }).await;
+}
+
+async fn soon<F: Future<Output = Option<()>>>(what: &str, probe: impl FnMut() -> F) {
+    let begun = Instant::now();
+    wait_until(DEADLINE, what, probe).await;
+    let took = begun.elapsed();
+    println!("{what}: {} ms", took.as_millis());
+    assert!(took < SOON, "{what} took {took:?}");
+}
+
+/// As long as the cause is there, it is told once.
+async fn silent_for(space: &Space<'_>, time: Duration) {
+    tokio::time::sleep(SETTLED).await;
+    let mark = space.cluster().audit().mark();
+    tokio::time::sleep(time.saturating_sub(SETTLED)).await;
+    let writes = space.writes(mark);
+    assert!(writes.iter().all(|write| write.code >= 400), "the operator wrote although nothing changed: {writes:#?}");
+}
+
+fn database(space: &Space<'_>, name: &str, server: SocketAddr) -> Value {
+    let own = format!("{}_{}", space.identifier(), name.replace('-', "_"));
+    json!({
+        "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreDatabase", "metadata": {"name": name},
+        "spec": {
+            "external": {
+                "host": server.ip().to_string(), "port": server.port(), "adminSecretRef": {"name": "administrator"},
+            },
+            "databases": [{"name": own}], "deletionPolicy": "Retain",
+        },
+    })
+}
+
+/// Removes what [`database`] may have made.
+fn clear(space: &Space<'_>) {
+    remove(&["green", "green_0", "green_1", "green_2"].map(|name| format!("{}_{name}", space.identifier())));
+}
+
+fn topic(space: &Space<'_>, brokers: SocketAddr) -> Value {
+    json!({
+        "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreTopic", "metadata": {"name": "own"},
+        "spec": {"bootstrapServers": brokers.to_string(), "topicName": format!("{}.own", space.identifier())},
+    })
+}
+
+fn silent_topic(number: usize, brokers: SocketAddr) -> Value {
+    json!({
+        "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreTopic", "metadata": {"name": format!("silent-{number}")},
+        "spec": {"bootstrapServers": brokers.to_string(), "topicName": format!("silent-{number}")},
+    })
+}
+
+/// An address at which nothing listens, until what comes there is passed on to a server.
+struct Door {
+    address: SocketAddr,
+    passing: JoinSet<()>,
+}
+
+impl Door {
+    async fn closed() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self { address: listener.local_addr().unwrap(), passing: JoinSet::new() }
+    }
+
+    async fn open(&mut self, server: String) {
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        self.passing.spawn(async move {
+            let mut guests = JoinSet::new();
+            while let Ok((mut guest, _)) = listener.accept().await {
+                let server = server.clone();
+                guests.spawn(async move {
+                    let mut host = TcpStream::connect(server).await.unwrap();
+                    // Either may hang up at any time.
+                    let _ = copy_bidirectional(&mut guest, &mut host).await;
+                });
+            }
+        });
+    }
+}
+
+/// An address that neither accepts nor refuses: its queue is full, so what comes there is dropped.
+struct BlackHole {
+    address: SocketAddr,
+    _listener: TcpListener,
+    _queue: Vec<TcpStream>,
+}
+
+impl BlackHole {
+    async fn dig() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut queue = Vec::new();
+        while let Ok(stream) = timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
+            queue.push(stream.unwrap());
+        }
+        Self { address, _listener: listener, _queue: queue }
+    }
+}

@@ -1,0 +1,167 @@
+//! The life of a Store, with the operator killed at every one of its writes. The store is the smallest there is: of its
+//! services only the one that cannot be left out runs. Its broker never gets ready, so nobody waits for its topics.
+
+use kubekit::{Crash, Lives, Space, State};
+use serde_json::{Value, json};
+
+use crate::{
+    crash::{Scene, every_crash_of},
+    database::administrator,
+    servers::{Lent, Servers},
+    shop::BROKER_TIMEOUT,
+    story::{Ending, Step, Story},
+    there_and_back::{Arrival, Way, every_crash_there_and_back},
+};
+
+const UPGRADED: Step = Step::Says("Store", "shop", "Upgraded");
+const SERVICE: Step = Step::Ready("StoreService", "shop-auth");
+
+/// Where nothing but writes happens, it makes no difference whether the last one was answered.
+const DONE: &[fn(u32) -> Crash] = &[Crash::Unanswered];
+/// Here it has spoken with the database server since, and the next write is to tell of that.
+const ANSWERED: &[fn(u32) -> Crash] = &[Crash::Answered];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn upgrading_and_going_back_survive_a_crash_at_every_write_and_run_each_migration_once() {
+    let [there, back] = there_and_back("store upgrade", DONE, |server| {
+        let to = |version| Way { change: Step::Apply(store(server, version, &json!({}))), end: vec![UPGRADED] };
+        [to("2.0.0"), to("1.0.0")]
+    })
+    .await;
+    for (arrival, version) in [(there, "2.0.0"), (back, "1.0.0")] {
+        assert_eq!(running_version(&arrival.state), version);
+        let jobs: Vec<Lives> =
+            arrival.lives.iter().filter(|(name, _)| name.starts_with("jobs/")).map(|(_, lives)| *lives).collect();
+        // The one of the version before goes.
+        let (made, gone) = (Lives { created: 1, deleted: 0 }, Lives { created: 0, deleted: 1 });
+        assert!(jobs.len() == 2 && jobs.contains(&made) && jobs.contains(&gone), "{jobs:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_does_not_start_is_taken_back_at_whatever_write_the_operator_crashes() {
+    let [there, back] = there_and_back("store taken back", DONE, |server| {
+        let to = |version, end| Way { change: Step::Apply(store(server, version, &json!({}))), end };
+        [to("2.0.0-broken", vec![Step::Says("Store", "shop", "Degraded"), SERVICE]), to("1.0.0", vec![UPGRADED])]
+    })
+    .await;
+    assert_eq!([running_version(&there.state), running_version(&back.state)], ["1.0.0", "1.0.0"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scaling_a_service_of_a_store_survives_a_crash_at_every_write() {
+    let [there, back] = there_and_back("store scale", DONE, |server| {
+        let to = |with| {
+            let scaled = store(server, "1.0.0", &json!({"services": services(&with)}));
+            Way { change: Step::Apply(scaled), end: vec![SERVICE] }
+        };
+        [to(json!({"autoscaling": {"minReplicas": 2, "maxReplicas": 5}})), to(json!({"replicas": 1}))]
+    })
+    .await;
+    let pods = |state: &State| state.get("Deployment/shop-auth").unwrap()["spec"]["replicas"].clone();
+    assert_eq!([pods(&there.state), pods(&back.state)], [json!(2), json!(1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replacing_all_passwords_survives_a_crash_at_every_write_and_the_new_ones_work() {
+    let ways = there_and_back("store rotate", ANSWERED, |server| {
+        let on = |request| {
+            let mut rotated = store(server, "1.0.0", &json!({}));
+            rotated["metadata"]["annotations"] = json!({"greencommerce.dev/rotate": request});
+            let rotating = Step::Says("StoreDatabase", "shop", "Rotating");
+            let over = Step::SaysNo("StoreDatabase", "shop", "Rotating");
+            Way { change: Step::Apply(rotated), end: vec![rotating, over, SERVICE] }
+        };
+        [on("one"), on("another")]
+    })
+    .await;
+    for (way, role) in ways.iter().zip(["auth-b", "auth"]) {
+        assert!(way.facts.contains(&format!("shop-auth-database: {role} enters auth: true")), "{}", way.facts);
+        assert!(!way.facts.contains("false\n"), "{}", way.facts);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn putting_a_store_to_sleep_and_waking_it_survive_a_crash_at_every_write() {
+    let [there, back] = there_and_back("store suspend", DONE, |server| {
+        let to = |suspend, end| Way { change: Step::Apply(store(server, "1.0.0", &json!({"suspend": suspend}))), end };
+        let awake = vec![Step::Ready("StoreDatabase", "shop"), Step::Says("Store", "shop", "CacheReady")];
+        [to(true, vec![Step::Says("Store", "shop", "Suspended")]), to(false, awake)]
+    })
+    .await;
+    assert_eq!(replicas(&there.state), [0, 0, 0]);
+    // The service sleeps until its broker is ready too, which here is never.
+    assert_eq!(replicas(&back.state), [1, 1, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleting_a_store_keeps_its_data_at_whatever_write_the_operator_crashes() {
+    let ending =
+        every_crash_of_a_store("store delete, retaining", DONE, |server| deletion(server, "Retain", vec![])).await;
+    let left: Vec<&str> = ending.state.names().collect();
+    let kept = |name: &str| left.iter().filter(|held| held.starts_with(name)).count();
+    assert_eq!((kept("Secret/"), kept("PersistentVolumeClaim/"), left.len()), (5, 2, 7), "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleting_a_store_with_its_data_leaves_nothing_at_whatever_write_the_operator_crashes() {
+    // Its topics ask a broker that is gone with the store, before they give up.
+    let given_up = || vec![Step::Rest(BROKER_TIMEOUT)];
+    let ending = every_crash_of_a_store("store delete", DONE, |server| deletion(server, "Delete", given_up())).await;
+    assert_eq!(ending.state.names().collect::<Vec<_>>(), ["Secret/administrator"]);
+}
+
+fn deletion(server: &Lent, policy: &str, end: Vec<Step>) -> Story {
+    Story {
+        before: vec![administrator(), store(server, "1.0.0", &json!({"deletionPolicy": policy}))],
+        steps: vec![Step::Delete("Store", "shop")],
+        end,
+    }
+}
+
+async fn every_crash_of_a_store(name: &str, kinds: &[fn(u32) -> Crash], story: impl Fn(&Lent) -> Story) -> Ending {
+    let servers = Servers::running().await;
+    let scene = async |space: &Space<'_>| {
+        let server = servers.lend("shop", space).await;
+        Scene { story: story(&server), server: Some(server) }
+    };
+    every_crash_of(name, kinds, scene).await
+}
+
+async fn there_and_back(name: &str, kinds: &[fn(u32) -> Crash], ways: impl Fn(&Lent) -> [Way; 2]) -> [Arrival; 2] {
+    let servers = Servers::running().await;
+    let scene = async |space: &Space<'_>| {
+        let server = servers.lend("shop", space).await;
+        let before = vec![administrator(), store(&server, "1.0.0", &json!({}))];
+        Scene { story: Story { before, steps: vec![], end: vec![] }, server: Some(server) }
+    };
+    every_crash_there_and_back(name, kinds, scene, |scene| ways(scene.server.as_ref().unwrap())).await
+}
+
+fn store(server: &Lent, version: &str, with: &Value) -> Value {
+    let external = json!({"host": "127.0.0.1", "port": server.port(), "adminSecretRef": {"name": "administrator"}});
+    let mut spec = json!({
+        "version": version, "database": {"external": external}, "services": services(&json!({})),
+        "kafka": {"managed": {"image": "registry.example/kafka:broken"}},
+    });
+    spec.as_object_mut().unwrap().extend(with.as_object().unwrap().clone());
+    json!({"apiVersion": "greencommerce.dev/v1alpha1", "kind": "Store", "metadata": {"name": "shop"}, "spec": spec})
+}
+
+/// Settings that leave one service, with these.
+fn services(with: &Value) -> Value {
+    let mut auth = json!({"name": "auth"});
+    auth.as_object_mut().unwrap().extend(with.as_object().unwrap().clone());
+    let others = ["inventory", "catalog", "cart", "orders", "gateway"];
+    others.map(|name| json!({"name": name, "disabled": true})).into_iter().chain([auth]).collect()
+}
+
+fn running_version(state: &State) -> &Value {
+    &state.get("Store/shop").unwrap()["status"]["version"]
+}
+
+/// Of the broker, the cache and the service.
+fn replicas(state: &State) -> [i64; 3] {
+    ["StatefulSet/shop-kafka", "StatefulSet/shop-cache", "Deployment/shop-auth"]
+        .map(|name| state.get(name).unwrap()["spec"]["replicas"].as_i64().unwrap())
+}
