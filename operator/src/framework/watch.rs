@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Debug, future::Future, sync::Arc};
 
-use api::{ANNOTATION_SECRETS, MANAGED_BY, Reason, StoreService, StoreTopic, label};
+use api::{ANNOTATION_SECRETS, MANAGED_BY, Reason, Store, StoreService, StoreTopic, label};
 use futures::StreamExt as _;
 use k8s_openapi::{
     NamespaceResourceScope,

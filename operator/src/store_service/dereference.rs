@@ -78,7 +78,7 @@ impl ReconcileError for DereferenceError {
     }
 }
 
-/// Reads from the cache; only Secrets and ConfigMaps that users made are asked for.
+/// Reads from the cache; only Secrets and `ConfigMaps` that users made are asked for.
 pub(super) async fn dereference(context: &Context, service: &StoreService) -> Result<Seen, DereferenceError> {
     let (space, name) = (namespace(service), service.name_any());
     let cache = &context.cache;
