@@ -121,7 +121,7 @@ mod tests {
 
     /// A store on servers of others: of its own it makes only what no server is needed for.
     #[tokio::test]
-    async fn a_store_whose_caches_secret_is_missing_says_so_and_looks_for_it_every_second() {
+    async fn a_store_whose_caches_secret_is_missing_says_so_and_waits_to_be_told() {
         let store: Store = serde_yaml::from_str(include_str!("build/fixtures/external.yaml")).unwrap();
         let missing = Call::refused("GET /api/v1/namespaces/shop/secrets/redis", 404, "not found");
         let mut calls = vec![missing, Call::ok(format!("PATCH {PATH}?"), metadata())];
@@ -140,7 +140,7 @@ mod tests {
         calls.extend([told("shop"), told("shop")]);
         let (scenario, context, _) = Scenario::of(calls);
         let action = Box::pin(StoreReconciler.reconcile(&context, Arc::new(store))).await.unwrap();
-        assert_eq!(action, Action::requeue(std::time::Duration::from_secs(1)));
+        assert_eq!(action, Action::await_change());
         let bodies = scenario.finish();
         let conditions = bodies[bodies.len() - 3]["status"]["conditions"].as_array().unwrap().clone();
         let cache = conditions.iter().find(|condition| condition["type"] == "CacheReady").unwrap();
