@@ -52,7 +52,8 @@ macro_rules! cache {
                 let cache = Self {
                     $($field: writers.$field.as_reader(),)*
                     malformed: Malformed::default(),
-                    pending: AtomicUsize::new([$(stringify!($field),)*].len()),
+                    // Also the Secrets of others, of which nothing is kept.
+                    pending: AtomicUsize::new([$(stringify!($field),)*].len() + 1),
                     complete: CancellationToken::new(),
                 };
                 (cache, writers)

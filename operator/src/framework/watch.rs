@@ -191,12 +191,14 @@ impl Watches<'_> {
         let (cache, queues) = (self.context.cache.clone(), self.queues.clone());
         Box::pin(async move {
             let config = watcher::Config::default().labels(&format!("{}!={MANAGED_BY}", label::MANAGED_BY));
+            let mut listed = false;
             let mut events = watcher::watcher(api, config).default_backoff().boxed();
             while let Some(event) = events.next().await {
                 match event {
                     Ok(Event::Apply(secret) | Event::InitApply(secret) | Event::Delete(secret)) => {
                         queues.send_all(&readers(&cache, &secret));
                     }
+                    Ok(Event::InitDone) if !std::mem::replace(&mut listed, true) => cache.listed(),
                     Ok(Event::Init | Event::InitDone) => {}
                     Err(error) => broken::<Secret>(&error),
                 }

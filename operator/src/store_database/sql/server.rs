@@ -17,6 +17,9 @@ use super::{
     statement::Statement,
 };
 
+/// How long a role's login may take on a server that has let its administrator in.
+const LOGIN: Duration = Duration::from_secs(5);
+
 /// How long the whole conversation may take.
 const DEADLINE: Duration = Duration::from_mins(1);
 
@@ -44,7 +47,7 @@ pub struct Server {
     pub username: String,
     /// The administrator's password.
     pub password: Password,
-    /// How long opening one connection may take.
+    /// How long the administrator's login may take.
     pub patience: Duration,
 }
 
@@ -277,7 +280,7 @@ async fn observe_databases(
 async fn accepts(server: &Server, login: &Login) -> Result<bool, SqlError> {
     let (role, database) = (login.role(), login.name.as_str());
     let options = options(server).username(role.as_str()).password(login.password.expose()).database(database);
-    match open(&options, server.patience).await {
+    match open(&options, LOGIN).await {
         Ok(connection) => {
             connection.close().await.ok();
             Ok(true)
