@@ -62,18 +62,20 @@ async fn the_production_example_runs_on_a_database_server_of_ones_own() -> Resul
     };
     let own = space.select(PODS, "app.kubernetes.io/name=postgres").await?;
 
-    space.delete(STORES, store.name()).await?;
-    space.wait_gone(STORES, store.name(), READY).await?;
-    for namespace in [space, databases] {
-        namespace.remove(READY).await?;
-    }
+    // When its namespace is deleted, and in it the login to the database server, which the store wants to clear
+    store.patch(&json!({"spec": {"deletionPolicy": "Delete"}})).await?;
+    let settled = store.wait_ready(READY).await;
+    let gone = space.remove(READY).await;
+    databases.remove(READY).await?;
     clean(&cluster, &images).await?;
 
     // Then it is ready, without a database server of its own, and the shop answers.
     ready?;
     assert_eq!(own.len(), 0);
     assert_eq!(serde_json::from_str::<Value>(&products?)?["items"], json!([]));
-    Ok(())
+    // and nothing of it holds up the end of its namespace.
+    settled?;
+    gone
 }
 
 #[tokio::test]

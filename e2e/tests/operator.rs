@@ -193,43 +193,6 @@ async fn the_operator_answers_for_its_health_and_its_numbers() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_release_that_cannot_be_pulled_changes_no_deployment_and_is_said_so() -> Result<()> {
-    let cluster = Cluster::alone().await?;
-    // Given a store that is ready
-    let store = cluster.store().await?;
-    let before = store.wait_ready(READY).await?;
-    let images = images(&store).await?;
-
-    // When it is to run an image that does not exist
-    let tag = unique("no-such");
-    store.patch(&json!({"spec": {"image": {"tag": tag}}})).await?;
-
-    // Then it says that it is not there, and why,
-    let told = wait_until(store.space(), "a condition about the image", READY, async || {
-        let store = store.get().await?;
-        let conditions = store["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        let told = conditions.iter().find(|condition| {
-            condition["status"] == "False"
-                && condition["observedGeneration"] == store["metadata"]["generation"]
-                && (condition["reason"] == "ImagePullFailed"
-                    || condition["message"].as_str().is_some_and(|text| text.contains("image")))
-        });
-        Ok(told.map_or_else(|| Seen::NotYet(json!(conditions).to_string()), |told| Seen::Yes(told.clone())))
-    })
-    .await;
-
-    // while the old release serves on, untouched.
-    let untouched = self::images(&store).await;
-    let served = cluster.shop()?.get("/api/products").send().await;
-    store.patch(&json!({"spec": {"image": {"tag": before["spec"]["image"]["tag"]}}})).await?;
-    store.wait_ready(READY).await?;
-    told?;
-    assert_eq!(untouched?, images);
-    served?.expect(200)?;
-    Ok(())
-}
-
-#[tokio::test]
 async fn a_store_keeps_its_data_by_default_and_leaves_nothing_when_told_so() -> Result<()> {
     let cluster = Cluster::alone().await?;
     let space = cluster.namespace("life").await?;
@@ -388,14 +351,6 @@ async fn until_replaced(space: &Space, resource: Resource, name: &str, before: &
         ensure!(begun.elapsed() < READY, "{}/{name} did not come back\n{}", resource.plural(), space.diagnosis().await);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-async fn images(store: &Store) -> Result<Vec<String>> {
-    let mut images = Vec::new();
-    for service in Store::services() {
-        images.push(store.image(service).await?);
-    }
-    Ok(images)
 }
 
 async fn topic(store: &Store) -> Result<String> {

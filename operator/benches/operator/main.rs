@@ -2,9 +2,12 @@
 //! and writes docs/benchmarks.md.
 
 mod changes;
+#[path = "../../tests/common/own_server.rs"]
+mod own_server;
 mod process;
 #[path = "../../tests/control_plane/setup.rs"]
 mod setup;
+mod stores;
 mod watch;
 
 use std::{fs, path::PathBuf, time::Duration};
@@ -36,6 +39,9 @@ struct Options {
     /// Seconds of rest
     #[arg(long, default_value_t = 60)]
     rest: u64,
+    /// Whole stores whose memory is measured
+    #[arg(long, default_value_t = 16)]
+    stores: u16,
     /// Where the figures are written
     #[arg(long)]
     output: PathBuf,
@@ -54,6 +60,7 @@ fn main() -> Result<()> {
 
 async fn measure(options: &Options) -> Result<Value> {
     let cluster = setup::cluster().await;
+    let stores = stores::measure(cluster, options.stores).await?;
     // Where the operator looks, and where nobody but the bare client is.
     let (watched, bare) = (Place::new(cluster.space().await), Place::new(cluster.space().await));
     let operator = watched.space.operator(OPERATOR, None).await;
@@ -74,7 +81,8 @@ async fn measure(options: &Options) -> Result<Value> {
         "services": services, "few": FEW, "changes": changes, "rest_seconds": options.rest,
         "latency_few": few, "bare_few": bare_few, "latency_many": many, "bare_many": bare_many, "drift": drift,
         "writes_at_rest": rest.writes, "cpu_percent": rest.cpu_percent, "memory_base_kib": empty, "memory_full_kib": full,
-        "objects": watched.space.state().await.names().count(),
+        "stores": options.stores, "store_objects": stores.objects, "memory_no_store_kib": stores.empty,
+        "memory_stores_kib": stores.full, "objects": watched.space.state().await.names().count(),
     }))
 }
 

@@ -1,7 +1,8 @@
 //! Holding an object back until its deletion policy has been honoured.
 
 use api::{FINALIZER, Reason};
-use k8s_openapi::NamespaceResourceScope;
+use jiff::SignedDuration;
+use k8s_openapi::{NamespaceResourceScope, api::core::v1::Namespace};
 use kube::{
     Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
@@ -9,7 +10,10 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
-use super::{Context, ReconcileError, Retry, metrics, names::describe, namespace};
+use super::{Context, ReconcileError, Retry, chain, metrics, names::describe, namespace};
+
+/// So long an object asks for the end of its data before its namespace goes without.
+const LONGEST_FAREWELL: SignedDuration = SignedDuration::from_secs(30);
 
 /// The finalizers of an object could not be changed.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +84,29 @@ where
     }
 }
 
+/// Whether an object whose data could not be removed, for this reason, is let go all the same: its namespace is deleted,
+/// and with it what the removal may need, such as a login. Nothing may hold that up for ever.
+pub(crate) async fn goes_with_its_namespace<K: Resource<DynamicType = ()>>(
+    context: &Context,
+    object: &K,
+    error: &(dyn std::error::Error + Send + Sync + 'static),
+) -> bool {
+    let deleted = object.meta().deletion_timestamp.as_ref().map(|time| time.0);
+    let patient = deleted.is_none_or(|deleted| context.clock.now().duration_since(deleted) < LONGEST_FAREWELL);
+    if patient || !is_being_deleted(context, namespace(object)).await {
+        return false;
+    }
+    tracing::warn!(object = describe(object), error = chain(error), "its namespace goes, and its data stays behind");
+    true
+}
+
+/// Whether a namespace is; one that is not known to be, because the API server does not say, is not.
+async fn is_being_deleted(context: &Context, name: &str) -> bool {
+    let namespaces: Api<Namespace> = Api::all(context.client.clone());
+    let found = namespaces.get_metadata_opt(name).await;
+    found.is_ok_and(|found| found.is_none_or(|found| found.metadata.deletion_timestamp.is_some()))
+}
+
 async fn patch<K, P>(context: &Context, object: &K, patch: &Patch<P>) -> Result<(), FinalizerError>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
@@ -104,7 +131,10 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::framework::scenario::{Call, Scenario};
+    use crate::framework::{
+        Clock,
+        scenario::{Call, Scenario},
+    };
 
     const LINE: &str = "PATCH /apis/greencommerce.dev/v1alpha1/namespaces/shop/storetopics/orders?";
 
@@ -141,6 +171,42 @@ mod tests {
         let operations = &scenario.finish()[0];
         assert_eq!(operations[1]["value"], json!(["example.com/other", FINALIZER]));
         assert_eq!(operations[2]["value"], json!(["example.com/other"]));
+    }
+
+    fn leaving(since: &str) -> StoreTopic {
+        let mut topic = topic(&[FINALIZER]);
+        topic.metadata.deletion_timestamp = Some(serde_json::from_value(json!(since)).unwrap());
+        topic
+    }
+
+    /// Whether a topic whose brokers are silent since its deletion is let go, where its namespace has this metadata.
+    async fn is_let_go(topic: &StoreTopic, answer: Option<Call>) -> bool {
+        let (scenario, context, _) = Scenario::of(answer.into_iter().collect());
+        let silence = std::io::Error::other("the brokers are silent");
+        let goes = goes_with_its_namespace(&context, topic, &silence).await;
+        scenario.finish();
+        goes
+    }
+
+    fn space(metadata: Value) -> Option<Call> {
+        let kind = json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": metadata});
+        Some(Call::ok("GET /api/v1/namespaces/shop", kind))
+    }
+
+    #[tokio::test]
+    async fn only_a_namespace_that_is_deleted_lets_an_object_go_whose_data_cannot_be_removed() {
+        let long_ago = leaving("2026-01-01T00:00:00Z");
+        let going = json!({"name": "shop", "deletionTimestamp": "2026-01-01T00:00:00Z"});
+        assert!(is_let_go(&long_ago, space(going)).await);
+        assert!(is_let_go(&long_ago, Some(Call::refused("GET /api/v1/namespaces/shop", 404, "gone"))).await);
+        assert!(!is_let_go(&long_ago, space(json!({"name": "shop"}))).await);
+        assert!(!is_let_go(&long_ago, Some(Call::refused("GET /api/v1/namespaces/shop", 500, "not now"))).await);
+    }
+
+    #[tokio::test]
+    async fn the_removal_of_data_is_tried_for_a_while_before_the_namespace_is_asked_for() {
+        let just_now = Clock::system().now().to_string();
+        assert!(!is_let_go(&leaving(&just_now), None).await);
     }
 
     #[tokio::test]

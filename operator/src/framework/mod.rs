@@ -20,6 +20,7 @@ mod malformed;
 mod metrics;
 mod names;
 mod ops;
+mod packed;
 mod pods;
 mod reach;
 mod run;
@@ -39,12 +40,14 @@ pub(crate) use cache::{Cache, Cached};
 pub(crate) use clock::Clock;
 pub(crate) use context::Context;
 pub(crate) use error::{ReconcileError, Retry, chain};
-pub(crate) use finalizer::{FinalizerError, add as add_finalizer, has as has_finalizer, remove as remove_finalizer};
+pub(crate) use finalizer::{
+    FinalizerError, add as add_finalizer, goes_with_its_namespace, has as has_finalizer, remove as remove_finalizer,
+};
 pub(crate) use gate::{Gate, NotLeading};
 pub(crate) use hash::{content_bytes, content_hash, secret_hash};
 pub(crate) use malformed::tell_of_malformed;
 pub(crate) use metrics::{install as install_metrics, leading as show_leading, transitions as show_transitions};
-pub(crate) use names::{host_in, key, labels, namespace, standard_labels};
+pub(crate) use names::{host_in, labels, namespace, standard_labels};
 pub(crate) use ops::serve as serve_ops;
 pub(crate) use pods::{PodTrouble, trouble_of};
 pub(crate) use reach::{Refused, Unreachable, patience, reach};

@@ -10,7 +10,7 @@ use kube::{
     core::object::HasStatus,
     runtime::{
         controller::{self, Action},
-        reflector::ObjectRef,
+        reflector::{self, ObjectRef},
     },
 };
 use serde::de::DeserializeOwned;
@@ -36,7 +36,7 @@ const UNDER_WAY: u16 = 128;
 /// A controller: what it takes to make the cluster hold what one object describes.
 pub(crate) trait Reconciler: Send + Sync + 'static {
     /// The kind.
-    type Object: Cached
+    type Object: Cached<Shelf = reflector::Store<Self::Object>>
         + Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + HasStatus<Status: Status>
         + DeserializeOwned
@@ -80,7 +80,7 @@ pub(crate) async fn run<R: Reconciler>(
         return;
     }
     tracing::info!(controller = R::NAME, "started");
-    let store = R::Object::reader(&context.cache).clone();
+    let store = R::Object::shelf(&context.cache).clone();
     let worker = Arc::new(Worker::new(reconciler, context));
     let everything: Vec<_> = store.state().iter().map(|object| ObjectRef::from_obj(&**object)).collect();
     let changed = futures::stream::unfold(queue, |mut queue| async { Some((queue.recv().await?, queue)) });
@@ -146,7 +146,7 @@ where
         let key = ObjectRef::from_obj(&*object);
         let context = self.context.of_one(self.slots.take().await);
         // It may have changed or gone while it waited for its place.
-        let Some(object) = R::Object::reader(&context.cache).get(&key) else {
+        let Some(object) = R::Object::shelf(&context.cache).get(&key) else {
             self.forget(&key);
             return Ok(Action::await_change());
         };

@@ -16,13 +16,19 @@ use kube::{
     core::{DeserializeGuard, PartialObjectMeta},
     runtime::{
         WatchStreamExt as _,
-        reflector::store::Writer,
         watcher::{self, Event},
     },
 };
 use serde::de::DeserializeOwned;
 
-use super::{Cache, Cached, Context, Queues, Wake, cache::Writers, chain, metrics, names::describe, namespace};
+use super::{
+    Cache, Cached, Context, Queues, Wake,
+    cache::{Fill, Writers},
+    chain, metrics,
+    names::describe,
+    namespace,
+};
+
 use crate::guests::{is_of_users, of_store};
 
 /// A watch that never ends by itself.
@@ -93,7 +99,7 @@ struct Watches<'a> {
 impl Watches<'_> {
     /// A kind of ours: its own changes wake its controller, and its owner's. Where it concerns the guests of a store, these
     /// are woken too, and the store.
-    fn primary<K>(&self, writer: Writer<K>, hosts: fn(&K) -> Option<String>) -> Watch
+    fn primary<K>(&self, writer: impl Fill<K>, hosts: fn(&K) -> Option<String>) -> Watch
     where
         K: Cached + Resource<Scope = NamespaceResourceScope> + DeserializeOwned + Debug,
     {
@@ -110,7 +116,7 @@ impl Watches<'_> {
 
     /// A service that a user brought also wakes its store with the other guests, and the database that it uses, which then
     /// lets it in. Those of a store are let in before they are there.
-    fn store_services(&self, writer: Writer<StoreService>) -> Watch {
+    fn store_services(&self, writer: impl Fill<StoreService>) -> Watch {
         self.watch(
             watcher::Config::default(),
             writer,
@@ -130,7 +136,7 @@ impl Watches<'_> {
     }
 
     /// A kind of Kubernetes', as far as we wrote it: its changes wake its owner's controller.
-    fn child<K>(&self, writer: Writer<K>, prune: fn(&mut K)) -> Watch
+    fn child<K>(&self, writer: impl Fill<K>, prune: fn(&mut K)) -> Watch
     where
         K: Cached + Resource<Scope = NamespaceResourceScope> + DeserializeOwned + Debug,
     {
@@ -138,7 +144,7 @@ impl Watches<'_> {
     }
 
     /// The gateway's routes also wake the guests to whom they lead.
-    fn config_maps(&self, writer: Writer<ConfigMap>) -> Watch {
+    fn config_maps(&self, writer: impl Fill<ConfigMap>) -> Watch {
         self.watch(
             ours(),
             writer,
@@ -155,7 +161,7 @@ impl Watches<'_> {
     }
 
     /// A broker also wakes the topics that wait for it.
-    fn stateful_sets(&self, writer: Writer<StatefulSet>) -> Watch {
+    fn stateful_sets(&self, writer: impl Fill<StatefulSet>) -> Watch {
         self.watch(
             ours(),
             writer,
@@ -172,7 +178,7 @@ impl Watches<'_> {
     }
 
     /// Secrets also wake those that read them.
-    fn secrets(&self, writer: Writer<Secret>) -> Watch {
+    fn secrets(&self, writer: impl Fill<Secret>) -> Watch {
         self.watch(
             ours(),
             writer,
@@ -209,7 +215,7 @@ impl Watches<'_> {
     fn watch<K>(
         &self,
         config: watcher::Config,
-        writer: Writer<K>,
+        writer: impl Fill<K>,
         prune: fn(&mut K),
         wakes: impl Fn(&K, &Cache) -> BTreeSet<Wake> + Send + 'static,
     ) -> Watch
@@ -270,7 +276,7 @@ async fn pump<K>(
     queues: Queues,
     api: Api<DeserializeGuard<K>>,
     config: watcher::Config,
-    mut writer: Writer<K>,
+    mut writer: impl Fill<K>,
     prune: fn(&mut K),
     wakes: impl Fn(&K, &Cache) -> BTreeSet<Wake>,
 ) where
@@ -291,7 +297,7 @@ async fn pump<K>(
             object.managed_fields_mut().clear();
             prune(object);
         });
-        writer.apply_watcher_event(&event);
+        writer.fill(&event);
         match &event {
             Event::Apply(object) | Event::Delete(object) => {
                 queues.send_all(&wakes(object, &context.cache));

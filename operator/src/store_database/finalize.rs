@@ -5,7 +5,9 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use kube::ResourceExt;
 
 use super::{dereference::administrator, error::Error, sql, validate};
-use crate::framework::{Context, Refused, delete, has_finalizer, namespace, reach, remove_finalizer};
+use crate::framework::{
+    Context, Refused, delete, goes_with_its_namespace, has_finalizer, namespace, reach, remove_finalizer,
+};
 
 /// Removes the data or leaves it, then lets the resource go. The server itself goes with its owner.
 pub(super) async fn finalize(context: &Context, database: &StoreDatabase) -> Result<(), Error> {
@@ -14,7 +16,10 @@ pub(super) async fn finalize(context: &Context, database: &StoreDatabase) -> Res
     }
     match database.spec.deletion_policy {
         DeletionPolicy::Retain => {}
-        DeletionPolicy::Delete => remove_data(context, database).await?,
+        DeletionPolicy::Delete => match remove_data(context, database).await {
+            Err(error) if goes_with_its_namespace(context, database, &error).await => {}
+            result => result?,
+        },
     }
     remove_finalizer(context, database).await?;
     Ok(())

@@ -9,7 +9,9 @@ use super::{
     error::{DeleteError, Error},
     validate,
 };
-use crate::framework::{Context, NotLeading, Refused, has_finalizer, namespace, reach, remove_finalizer};
+use crate::framework::{
+    Context, NotLeading, Refused, goes_with_its_namespace, has_finalizer, namespace, reach, remove_finalizer,
+};
 
 /// Deletes the topic or leaves it, then lets the resource go.
 pub(super) async fn finalize(context: &Context, topic: &StoreTopic) -> Result<(), Error> {
@@ -20,6 +22,7 @@ pub(super) async fn finalize(context: &Context, topic: &StoreTopic) -> Result<()
         DeletionPolicy::Retain => {}
         DeletionPolicy::Delete => match delete(context, topic).await? {
             Err(error) if error.is_silence() && went_with_its_store(context, topic) => {}
+            Err(error) if goes_with_its_namespace(context, topic, &error).await => {}
             result => result.map_err(Error::Delete)?,
         },
     }

@@ -11,6 +11,9 @@ use crate::{
     story::{LOOK, Step, act, begin, has_looked_at_everything, last_state},
 };
 
+/// Upgrades that are compared: those of the two ways before this one, and its own.
+const RECENT: usize = 3;
+
 /// A change, and what tells that it is made.
 pub(crate) struct Way {
     pub(crate) change: Step,
@@ -132,5 +135,5 @@ impl Journey<'_> {
 
 /// The state without what tells how often one has been here.
 fn settled(state: &State) -> State {
-    state.without(&["generation", "observedGeneration", "history"])
+    state.without(&["generation", "observedGeneration"]).with_first_of("history", RECENT)
 }

@@ -24,6 +24,10 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 100)]
     changes: u32,
 
+    /// Whole stores whose memory is measured, each with a PostgreSQL server of its own
+    #[arg(long, default_value_t = 16)]
+    stores: u32,
+
     /// Seconds in which nothing changes
     #[arg(long, default_value_t = 60)]
     rest: u32,
@@ -50,6 +54,10 @@ struct Figures {
     memory_base_kib: f64,
     memory_full_kib: f64,
     objects: u32,
+    stores: u32,
+    store_objects: u32,
+    memory_no_store_kib: f64,
+    memory_stores_kib: f64,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -81,6 +89,7 @@ fn measure(step: &Step, options: &Options) -> Result<Figures> {
         .arg("--")
         .args(["--services", &options.services.to_string()])
         .args(["--changes", &options.changes.to_string()])
+        .args(["--stores", &options.stores.to_string()])
         .args(["--rest", &options.rest.to_string()])
         .arg("--output")
         .arg(&output)
@@ -91,7 +100,7 @@ fn measure(step: &Step, options: &Options) -> Result<Figures> {
 }
 
 fn render(machine: &str, figures: &Figures) -> String {
-    let Figures { services, few, changes, rest_seconds, objects, .. } = figures;
+    let Figures { services, few, changes, rest_seconds, objects, stores, store_objects, .. } = figures;
     let mut text = format!(
         "Machine: {machine}.\n\n\
          The operator as a process of its own, against etcd (in memory, without fsync) and one API server \
@@ -101,6 +110,8 @@ fn render(machine: &str, figures: &Figures) -> String {
          A change is a new image in the spec of a StoreService, {changes} times one after the other, over all services in \
          turn; the time runs from before the change is sent until a watch tells of the Deployment with that image. The bare \
          client makes the same two writes after each of them, where no operator looks, and knows beforehand what to write. \
+         A whole store is one with every default in a namespace of its own, on a PostgreSQL server of its own; what is there \
+         of it are its objects, not the pods that nodes would make of them. \
          Drift is a Deployment's image changed by hand, until a watch tells that it is back.\n\n\
          | | p50, ms | p99, ms |\n|---|---:|---:|\n",
     );
@@ -125,7 +136,8 @@ fn render(machine: &str, figures: &Figures) -> String {
          | processor time at rest, per cent of a core | {:.2} |\n\
          | resident memory without objects, MiB | {:.1} |\n\
          | resident memory with {services} services ({objects} objects), MiB | {:.1} |\n\
-         | … per service with its children, KiB | {:.1} |\n\n\
+         | … per service with its children, KiB | {:.1} |\n\
+         | resident memory with {stores} whole stores ({store_objects} objects each) more than without, per store, KiB | {:.1} |\n\n\
          Writes are those of the operator in the API server's audit log, leases apart. Processor time is that of all threads \
          in `/proc/<pid>/task/*/schedstat`, memory is `VmRSS` of `/proc/<pid>/status`.\n",
         few_times.p50 / bare.p50,
@@ -137,6 +149,7 @@ fn render(machine: &str, figures: &Figures) -> String {
         figures.memory_base_kib / 1024.0,
         figures.memory_full_kib / 1024.0,
         (figures.memory_full_kib - figures.memory_base_kib) / f64::from(*services),
+        (figures.memory_stores_kib - figures.memory_no_store_kib) / f64::from(*stores),
     );
     text
 }
@@ -153,6 +166,7 @@ mod tests {
             "latency_few": times(20.0, 40.0), "bare_few": times(16.0, 32.0), "latency_many": times(22.0, 50.0),
             "bare_many": times(16.0, 33.0), "drift": times(10.0, 30.0), "writes_at_rest": 2, "cpu_percent": 0.125,
             "memory_base_kib": 20480, "memory_full_kib": 45480, "objects": 3000,
+            "stores": 16, "store_objects": 60, "memory_no_store_kib": 20480, "memory_stores_kib": 22080,
         });
         let text = render("2 cores", &serde_json::from_value(figures).unwrap());
         for expected in [
@@ -161,6 +175,7 @@ mod tests {
             "| p99 at 500 services ÷ at 10 | 1.25 |",
             "| … in an hour of the same | 120 |",
             "| … per service with its children, KiB | 50.0 |",
+            "with 16 whole stores (60 objects each) more than without, per store, KiB | 100.0 |",
         ] {
             assert!(text.contains(expected), "{expected} is not in\n{text}");
         }

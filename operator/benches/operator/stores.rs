@@ -1,0 +1,89 @@
+//! What a whole Store costs in memory.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use futures::StreamExt as _;
+use kubekit::{Cluster, Launch, Mark, Space};
+use serde_json::json;
+
+use crate::{own_server::OwnServer, process, setup::OPERATOR};
+
+/// Ports of the database servers, from this one on; each takes the first free one.
+const FIRST_PORT: u16 = 26100;
+/// Stores that come up at the same time.
+const TOGETHER: usize = 4;
+/// So long without a write is rest: the brokers here never get ready, so nothing else is waited for.
+const QUIET: Duration = Duration::from_secs(3);
+
+/// What the operator holds with so many stores.
+pub(crate) struct Memory {
+    /// Resident, without any object, in KiB.
+    pub(crate) empty: u64,
+    /// The same with the stores.
+    pub(crate) full: u64,
+    /// Objects of one store, itself included.
+    pub(crate) objects: usize,
+}
+
+/// Brings up stores with every service, each in a namespace and on a database server of its own, as databases have the
+/// same names in all of them. An operator of all namespaces looks after them.
+pub(crate) async fn measure(cluster: &Cluster, stores: u16) -> Result<Memory> {
+    let operator = Launch::new(OPERATOR).start(cluster);
+    operator.ready().await;
+    let empty = process::memory(operator.pid())?;
+    let servers = tokio::task::spawn_blocking(move || servers(stores)).await?;
+    let spaces: Vec<Space<'_>> = futures::stream::iter(&servers)
+        .map(async |server| {
+            let space = cluster.space().await;
+            open(&space, server).await;
+            space
+        })
+        .buffer_unordered(TOGETHER)
+        .collect()
+        .await;
+    for space in &spaces {
+        come_to_rest(space).await;
+    }
+    let full = process::memory(operator.pid())?;
+    let objects = match spaces.first() {
+        Some(space) => space.state().await.names().count(),
+        None => 0,
+    };
+    Ok(Memory { empty, full, objects })
+}
+
+/// A hand's breadth of ports apart, so that none takes the next one's.
+fn servers(number: u16) -> Vec<OwnServer> {
+    (0..number).map(|server| OwnServer::start(&format!("bench-{server}"), FIRST_PORT + 10 * server)).collect()
+}
+
+async fn open(space: &Space<'_>, server: &OwnServer) {
+    let login = json!({"username": "postgres", "password": "postgres"});
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "administrator"}, "stringData": login,
+    });
+    space.apply(&secret).await;
+    let port = server.postgres.port();
+    let external = json!({"host": "127.0.0.1", "port": port, "adminSecretRef": {"name": "administrator"}});
+    let spec = json!({
+        "version": "1.0.0", "database": {"external": external},
+        "kafka": {"managed": {"image": "registry.example/kafka:broken"}},
+    });
+    let store = json!({
+        "apiVersion": "greencommerce.dev/v1alpha1", "kind": "Store", "metadata": {"name": "shop"}, "spec": spec,
+    });
+    space.apply(&store).await;
+    space.until_it_says("Store", "shop", "Upgraded", true).await;
+}
+
+async fn come_to_rest(space: &Space<'_>) {
+    let mut writes = space.writes(Mark::BEGINNING).len();
+    loop {
+        tokio::time::sleep(QUIET).await;
+        let now = space.writes(Mark::BEGINNING).len();
+        if std::mem::replace(&mut writes, now) == now {
+            return;
+        }
+    }
+}
