@@ -93,7 +93,6 @@ impl Journey<'_> {
         if crashed {
             self.operator.kill();
             self.operator = self.space.operator(OPERATOR, Some(&self.proxy)).await;
-            self.arrives(crash, mark, expected).await;
             has_looked_at_everything(&self.space, &self.operator).await;
         } else {
             self.proxy.spare();

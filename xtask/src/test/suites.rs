@@ -16,9 +16,12 @@ pub(super) fn unit(step: &Step) -> Result<()> {
     units.and(examples)
 }
 
+/// Service tests that run at the same time, however many processors there are: most of each is waiting.
+const SERVICE_TESTS: &str = "6";
+
 /// The tests in `tests/` folders. The first that needs a backing service starts it, the same that `cargo xtask dev` uses.
 pub(super) fn services(step: &Step) -> Result<()> {
-    cargo_test(step).args(["--no-fail-fast", "--test", "*"]).run()
+    cargo_test(step).args(["--no-fail-fast", "--test", "*"]).env("RUST_TEST_THREADS", SERVICE_TESTS).run()
 }
 
 /// A cluster with a store on it, as a person would make it: by this very program, whose file an earlier step may have
