@@ -21,8 +21,8 @@ use kube::runtime::controller::Action;
 
 #[cfg(test)]
 pub(crate) use self::build::parts::network_of;
+use self::error::StoreError;
 pub(crate) use self::sleep::sleeps;
-use self::{apply::Wrote, error::StoreError};
 use crate::framework::{Context, Reconciler, add_finalizer, write_status};
 
 /// Makes the cluster hold what a Store describes.
@@ -45,14 +45,9 @@ impl Reconciler for StoreReconciler {
         let plan = plan::plan(&validated, &seen, course);
         // Before there is anything to be held back for.
         add_finalizer(context, &*store).await?;
-        let wrote = if upgrade::turns_back(&validated, &seen, &plan) {
-            // The status says so first; it wakes us again to do it.
-            Wrote::default()
-        } else {
-            let children = build::build(&validated, &plan);
-            // The children are many and large: they need not live in every reconciliation that waits.
-            Box::pin(apply::apply(context, &validated, &seen, &plan, children)).await?
-        };
+        let children = build::build(&validated, &plan);
+        // The children are many and large: they need not live in every reconciliation that waits.
+        let wrote = Box::pin(apply::apply(context, &validated, &seen, &plan, children)).await?;
         let before = store.status.as_ref();
         let (status, findings) = status::derive(&validated, &seen, &plan, before, &wrote, context.clock.now());
         write_status(context, &*store, status, findings).await?;

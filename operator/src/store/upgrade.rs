@@ -70,7 +70,8 @@ fn attempt(of: &Validated) -> String {
     content_hash(parts.iter().map(String::as_bytes))
 }
 
-/// Decides where the services go.
+/// Decides where the services go. They go back only because the status says so, never because of what was just seen: an
+/// operator that is killed on the way does not take the bad release for a new one.
 pub(super) fn course(of: &Validated, status: Option<&StoreStatus>) -> Course {
     let history = status.map(|status| status.history.as_slice()).unwrap_or_default();
     let asked = Release { version: of.version.clone(), image: of.image.reference.clone() };
@@ -132,12 +133,6 @@ fn missed_deadline(service: &StoreService) -> Option<String> {
         let name = service.metadata.name.as_deref().unwrap_or_default();
         format!("StoreService {name}: {}", ready.message)
     })
-}
-
-/// Whether the services are to go back now. That is written down before anything is done about it: an operator that is
-/// killed meanwhile must not take the bad release for a new one.
-pub(super) fn turns_back(of: &Validated, seen: &Seen, plan: &Plan) -> bool {
-    plan.course.taken_back.is_none() && matches!(outcome(of, seen, plan, false), Outcome::TakenBack(..))
 }
 
 /// The history with what has become of the newest upgrade.
@@ -274,7 +269,8 @@ mod tests {
     }
 
     fn turned(of: &Validated, before: &StoreStatus, seen: &Seen) -> bool {
-        turns_back(of, seen, &plan(of, seen, course(of, Some(before))))
+        let plan = plan(of, seen, course(of, Some(before)));
+        matches!(outcome(of, seen, &plan, false), Outcome::TakenBack(..))
     }
 
     #[test]
