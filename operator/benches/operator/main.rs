@@ -40,7 +40,7 @@ struct Options {
     #[arg(long, default_value_t = 60)]
     rest: u64,
     /// Whole stores whose memory is measured
-    #[arg(long, default_value_t = 16)]
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u16).range(i64::from(stores::FEW) + 1..))]
     stores: u16,
     /// Where the figures are written
     #[arg(long)]
@@ -70,6 +70,7 @@ async fn measure(options: &Options) -> Result<Value> {
     fill(&watched.space, 0..FEW).await;
     changes::prepare_bare(&bare, &watched).await;
     changes::measure(&watched, &bare, FEW, FEW, "warm-up").await;
+    let warm = process::memory(operator.pid())?;
     let (few, bare_few) = changes::measure(&watched, &bare, changes, FEW, "few").await;
     let drift = changes::measure_drift(&watched, changes.min(20)).await;
 
@@ -81,8 +82,8 @@ async fn measure(options: &Options) -> Result<Value> {
         "services": services, "few": FEW, "changes": changes, "rest_seconds": options.rest,
         "latency_few": few, "bare_few": bare_few, "latency_many": many, "bare_many": bare_many, "drift": drift,
         "writes_at_rest": rest.writes, "cpu_percent": rest.cpu_percent, "memory_base_kib": empty, "memory_full_kib": full,
-        "stores": options.stores, "store_objects": stores.objects, "memory_no_store_kib": stores.empty,
-        "memory_stores_kib": stores.full, "objects": watched.space.state().await.names().count(),
+        "stores": options.stores, "store_objects": stores.objects, "few_stores": stores::FEW,
+        "memory_few_stores_kib": stores.few, "memory_stores_kib": stores.full, "memory_warm_kib": warm, "objects": watched.space.state().await.names().count(),
     }))
 }
 

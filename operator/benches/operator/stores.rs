@@ -11,16 +11,17 @@ use crate::{own_server::OwnServer, process, setup::OPERATOR};
 
 /// Ports of the database servers, from this one on; each takes the first free one.
 const FIRST_PORT: u16 = 26100;
+/// Stores there are when memory is taken for the first time.
+pub(crate) const FEW: u16 = 4;
 /// Stores that come up at the same time.
 const TOGETHER: usize = 4;
 /// So long without a write is rest: the brokers here never get ready, so nothing else is waited for.
 const QUIET: Duration = Duration::from_secs(3);
 
-/// What the operator holds with so many stores.
+/// What the operator holds with few stores and with all, in KiB of resident memory. The first make it load its code and fill
+/// its buffers, which no other store does again.
 pub(crate) struct Memory {
-    /// Resident, without any object, in KiB.
-    pub(crate) empty: u64,
-    /// The same with the stores.
+    pub(crate) few: u64,
     pub(crate) full: u64,
     /// Objects of one store, itself included.
     pub(crate) objects: usize,
@@ -31,26 +32,31 @@ pub(crate) struct Memory {
 pub(crate) async fn measure(cluster: &Cluster, stores: u16) -> Result<Memory> {
     let operator = Launch::new(OPERATOR).start(cluster);
     operator.ready().await;
-    let empty = process::memory(operator.pid())?;
-    let servers = tokio::task::spawn_blocking(move || servers(stores)).await?;
-    let spaces: Vec<Space<'_>> = futures::stream::iter(&servers)
-        .map(async |server| {
-            let space = cluster.space().await;
-            open(&space, server).await;
-            space
-        })
-        .buffer_unordered(TOGETHER)
-        .collect()
-        .await;
-    for space in &spaces {
-        come_to_rest(space).await;
-    }
+    let servers = tokio::task::spawn_blocking(move || servers(stores.max(FEW + 1))).await?;
+    let (first, others) = servers.split_at(usize::from(FEW));
+    let spaces = bring_up(cluster, first).await;
+    let few = process::memory(operator.pid())?;
+    bring_up(cluster, others).await;
     let full = process::memory(operator.pid())?;
     let objects = match spaces.first() {
         Some(space) => space.state().await.names().count(),
         None => 0,
     };
-    Ok(Memory { empty, full, objects })
+    Ok(Memory { few, full, objects })
+}
+
+/// A store on each server, until nothing happens any more.
+async fn bring_up<'a>(cluster: &'a Cluster, servers: &[OwnServer]) -> Vec<Space<'a>> {
+    let store = async |server| {
+        let space = cluster.space().await;
+        open(&space, server).await;
+        space
+    };
+    let spaces: Vec<Space<'_>> = futures::stream::iter(servers).map(store).buffer_unordered(TOGETHER).collect().await;
+    for space in &spaces {
+        come_to_rest(space).await;
+    }
+    spaces
 }
 
 /// A hand's breadth of ports apart, so that none takes the next one's.

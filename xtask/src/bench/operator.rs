@@ -25,7 +25,7 @@ pub(crate) struct Options {
     changes: u32,
 
     /// Whole stores whose memory is measured, each with a PostgreSQL server of its own
-    #[arg(long, default_value_t = 16)]
+    #[arg(long, default_value_t = 24)]
     stores: u32,
 
     /// Seconds in which nothing changes
@@ -52,11 +52,13 @@ struct Figures {
     writes_at_rest: u32,
     cpu_percent: f64,
     memory_base_kib: f64,
+    memory_warm_kib: f64,
     memory_full_kib: f64,
     objects: u32,
     stores: u32,
     store_objects: u32,
-    memory_no_store_kib: f64,
+    few_stores: u32,
+    memory_few_stores_kib: f64,
     memory_stores_kib: f64,
 }
 
@@ -100,7 +102,7 @@ fn measure(step: &Step, options: &Options) -> Result<Figures> {
 }
 
 fn render(machine: &str, figures: &Figures) -> String {
-    let Figures { services, few, changes, rest_seconds, objects, stores, store_objects, .. } = figures;
+    let Figures { services, few, changes, rest_seconds, objects, stores, few_stores, store_objects, .. } = figures;
     let mut text = format!(
         "Machine: {machine}.\n\n\
          The operator as a process of its own, against etcd (in memory, without fsync) and one API server \
@@ -135,9 +137,10 @@ fn render(machine: &str, figures: &Figures) -> String {
          | … in an hour of the same | {:.0} |\n\
          | processor time at rest, per cent of a core | {:.2} |\n\
          | resident memory without objects, MiB | {:.1} |\n\
+         | resident memory with {few} services, after {few} changes of them, MiB | {:.1} |\n\
          | resident memory with {services} services ({objects} objects), MiB | {:.1} |\n\
-         | … per service with its children, KiB | {:.1} |\n\
-         | resident memory with {stores} whole stores ({store_objects} objects each) more than without, per store, KiB | {:.1} |\n\n\
+         | … a service more, with its children, KiB | {:.1} |\n\
+         | a whole store more ({store_objects} objects), from {few_stores} stores to {stores}, KiB | {:.1} |\n\n\
          Writes are those of the operator in the API server's audit log, leases apart. Processor time is that of all threads \
          in `/proc/<pid>/task/*/schedstat`, memory is `VmRSS` of `/proc/<pid>/status`.\n",
         few_times.p50 / bare.p50,
@@ -147,9 +150,10 @@ fn render(machine: &str, figures: &Figures) -> String {
         f64::from(figures.writes_at_rest) * 3600.0 / f64::from(*rest_seconds),
         figures.cpu_percent,
         figures.memory_base_kib / 1024.0,
+        figures.memory_warm_kib / 1024.0,
         figures.memory_full_kib / 1024.0,
-        (figures.memory_full_kib - figures.memory_base_kib) / f64::from(*services),
-        (figures.memory_stores_kib - figures.memory_no_store_kib) / f64::from(*stores),
+        (figures.memory_full_kib - figures.memory_warm_kib) / f64::from(services - few),
+        (figures.memory_stores_kib - figures.memory_few_stores_kib) / f64::from(stores - few_stores),
     );
     text
 }
@@ -165,8 +169,9 @@ mod tests {
             "services": 500, "few": 10, "changes": 100, "rest_seconds": 60,
             "latency_few": times(20.0, 40.0), "bare_few": times(16.0, 32.0), "latency_many": times(22.0, 50.0),
             "bare_many": times(16.0, 33.0), "drift": times(10.0, 30.0), "writes_at_rest": 2, "cpu_percent": 0.125,
-            "memory_base_kib": 20480, "memory_full_kib": 45480, "objects": 3000,
-            "stores": 16, "store_objects": 60, "memory_no_store_kib": 20480, "memory_stores_kib": 22080,
+            "memory_base_kib": 20480, "memory_warm_kib": 20980,
+            "memory_full_kib": 45480, "objects": 3000,
+            "stores": 24, "few_stores": 4, "store_objects": 60, "memory_few_stores_kib": 20080, "memory_stores_kib": 22080,
         });
         let text = render("2 cores", &serde_json::from_value(figures).unwrap());
         for expected in [
@@ -174,8 +179,8 @@ mod tests {
             "| p99 of the operator ÷ of the bare client | 1.25 |",
             "| p99 at 500 services ÷ at 10 | 1.25 |",
             "| … in an hour of the same | 120 |",
-            "| … per service with its children, KiB | 50.0 |",
-            "with 16 whole stores (60 objects each) more than without, per store, KiB | 100.0 |",
+            "| … a service more, with its children, KiB | 50.0 |",
+            "| a whole store more (60 objects), from 4 stores to 24, KiB | 100.0 |",
         ] {
             assert!(text.contains(expected), "{expected} is not in\n{text}");
         }
