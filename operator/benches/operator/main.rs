@@ -2,6 +2,7 @@
 //! and writes docs/benchmarks.md.
 
 mod changes;
+#[expect(clippy::unwrap_used, reason = "a helper of tests too, where what fails fails the test")]
 #[path = "../../tests/common/own_server.rs"]
 mod own_server;
 mod process;
