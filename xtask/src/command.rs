@@ -182,19 +182,20 @@ impl fmt::Display for CommandFailed {
     }
 }
 
-/// Waits for the child and shows meanwhile the last line it wrote.
+/// Waits for the child and shows meanwhile the last line it wrote, if that tells what it does now.
 fn watch(step: &Step, child: &mut Child, begin: u64) -> Result<()> {
     let (mut shown, mut still) = (Instant::now(), Instant::now());
     while child.try_wait()?.is_none() {
         thread::sleep(POLL);
         if shown.elapsed() >= SHOW_EVERY {
             shown = Instant::now();
-            if let Some(line) = tail(&read_from(step.log(), begin), 1).pop() {
-                step.show(&line);
-                if still.elapsed() >= STILL_EVERY {
-                    still = Instant::now();
-                    step.still(&line);
-                }
+            let line = latest(&read_from(step.log(), begin));
+            if let Some(line) = &line {
+                step.show(line);
+            }
+            if still.elapsed() >= STILL_EVERY {
+                still = Instant::now();
+                step.still(line.as_deref());
             }
         }
     }
@@ -212,6 +213,12 @@ fn read_from(path: &Path, begin: u64) -> String {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     };
     read().unwrap_or_default()
+}
+
+/// The line to show of a command that runs. `go build` names the modules it downloads and then compiles for minutes in
+/// silence, so its last download is no news.
+fn latest(output: &str) -> Option<String> {
+    tail(output, 1).pop().filter(|line| !line.starts_with("go: downloading "))
 }
 
 pub(crate) fn tail(text: &str, lines: usize) -> Vec<String> {
@@ -254,6 +261,13 @@ mod tests {
     #[test]
     fn the_tail_leaves_out_empty_lines() {
         assert_eq!(tail("a\n\nb\nc\n\n", 2), ["b", "c"]);
+    }
+
+    #[test]
+    fn a_download_is_not_shown_as_what_happens_now() {
+        assert_eq!(latest("a\nb\n").as_deref(), Some("b"));
+        assert_eq!(latest("go: downloading a.b/c v1.2.3\n"), None);
+        assert_eq!(latest(""), None);
     }
 
     #[test]

@@ -16,14 +16,14 @@ use crate::{
     workspace,
 };
 
-/// One build: the packages of one module, with one set of flags.
+/// One build: some packages of one module, with one set of flags.
 pub(crate) struct Tool {
     /// The name of the cache entry.
     name: &'static str,
     /// The folder under `cluster/tools`.
     module: &'static str,
-    /// What to build: `tool` means every `tool` line of the go.mod.
-    package: &'static str,
+    /// What to build: `tool` lines of the module's go.mod.
+    packages: &'static [&'static str],
     /// The name of the binary where the package's own name would not do, else empty.
     binary: &'static str,
     /// `-X` variables. `{module}` stands for that module's version, `{module.major}` and `{module.minor}` for its parts.
@@ -31,30 +31,46 @@ pub(crate) struct Tool {
 }
 
 /// kube-apiserver, kube-controller-manager, kube-scheduler, kubelet, kube-proxy, kubectl.
-pub(crate) const KUBERNETES: Tool =
-    Tool { name: "kubernetes", module: "kubernetes", package: "tool", binary: "", variables: KUBERNETES_VERSION };
+pub(crate) const KUBERNETES: Tool = shared(
+    "kubernetes",
+    &[
+        "k8s.io/kubernetes/cmd/kube-apiserver",
+        "k8s.io/kubernetes/cmd/kube-controller-manager",
+        "k8s.io/kubernetes/cmd/kube-scheduler",
+        "k8s.io/kubernetes/cmd/kubelet",
+        "k8s.io/kubernetes/cmd/kube-proxy",
+        "k8s.io/kubernetes/cmd/kubectl",
+    ],
+    KUBERNETES_VERSION,
+);
 /// kubectl alone, for a cluster that brings its own control plane.
-pub(crate) const KUBECTL: Tool = Tool { name: "kubectl", package: "k8s.io/kubernetes/cmd/kubectl", ..KUBERNETES };
-pub(crate) const ETCD: Tool = Tool { name: "etcd", module: "etcd", package: "tool", binary: "etcd", variables: &[] };
-pub(crate) const HELM: Tool = Tool {
-    name: "helm",
-    module: "helm",
-    package: "tool",
-    binary: "",
-    variables: &[
+pub(crate) const KUBECTL: Tool = shared("kubectl", &["k8s.io/kubernetes/cmd/kubectl"], KUBERNETES_VERSION);
+pub(crate) const ETCD: Tool = Tool { binary: "etcd", ..alone("etcd", &["go.etcd.io/etcd/server/v3"], &[]) };
+pub(crate) const HELM: Tool = shared(
+    "helm",
+    &["helm.sh/helm/v3/cmd/helm"],
+    &[
         "helm.sh/helm/v3/internal/version.version={helm.sh/helm/v3}",
         "helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor={k8s.io/kubernetes.major}",
         "helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor={k8s.io/kubernetes.minor}",
         "helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor={k8s.io/kubernetes.major}",
         "helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor={k8s.io/kubernetes.minor}",
     ],
-};
-pub(crate) const COREDNS: Tool = plain("coredns", &[]);
-pub(crate) const LOCAL_PATH_PROVISIONER: Tool =
-    plain("local-path-provisioner", &["main.VERSION={github.com/rancher/local-path-provisioner}"]);
-pub(crate) const METRICS_SERVER: Tool = plain("metrics-server", &[]);
-pub(crate) const KUBECONFORM: Tool = plain("kubeconform", &["main.version={github.com/yannh/kubeconform}"]);
-pub(crate) const KIND: Tool = plain("kind", &[]);
+);
+pub(crate) const COREDNS: Tool = shared("coredns", &["github.com/coredns/coredns"], &[]);
+pub(crate) const LOCAL_PATH_PROVISIONER: Tool = shared(
+    "local-path-provisioner",
+    &["github.com/rancher/local-path-provisioner"],
+    &["main.VERSION={github.com/rancher/local-path-provisioner}"],
+);
+pub(crate) const METRICS_SERVER: Tool =
+    alone("metrics-server", &["sigs.k8s.io/metrics-server/cmd/metrics-server"], &[]);
+pub(crate) const KUBECONFORM: Tool = alone(
+    "kubeconform",
+    &["github.com/yannh/kubeconform/cmd/kubeconform"],
+    &["main.version={github.com/yannh/kubeconform}"],
+);
+pub(crate) const KIND: Tool = alone("kind", &["sigs.k8s.io/kind"], &[]);
 
 const KUBERNETES_VERSION: &[&str] = &[
     "k8s.io/component-base/version.gitVersion={k8s.io/kubernetes}",
@@ -67,8 +83,15 @@ const KUBERNETES_VERSION: &[&str] = &[
     "k8s.io/client-go/pkg/version.gitTreeState=clean",
 ];
 
-const fn plain(name: &'static str, variables: &'static [&'static str]) -> Tool {
-    Tool { name, module: name, package: "tool", binary: "", variables }
+/// A tool of the module that holds Kubernetes and others: they use one version of each dependency, so that what they have
+/// in common is compiled once.
+const fn shared(name: &'static str, packages: &'static [&'static str], variables: &'static [&'static str]) -> Tool {
+    Tool { name, module: "kubernetes", packages, binary: "", variables }
+}
+
+/// A tool of a module of its own.
+const fn alone(name: &'static str, packages: &'static [&'static str], variables: &'static [&'static str]) -> Tool {
+    Tool { name, module: name, packages, binary: "", variables }
 }
 
 /// kubectl's plugin, which is a program of this workspace.
@@ -187,9 +210,13 @@ impl Tool {
             flags.push_str(" -X ");
             flags.push_str(&with_versions(variable, modules)?);
         }
-        let arguments = ["build", "-trimpath", "-buildvcs=false", "-ldflags", &flags, "-o", self.binary, self.package]
-            .map(str::to_owned)
-            .to_vec();
+        // `-s -w` keeps debugging information out of the programs, so it need not be compiled either: a tenth of the work.
+        let without_debug = "-gcflags=all=-dwarf=false";
+        let arguments = ["build", "-trimpath", "-buildvcs=false", without_debug, "-ldflags", &flags, "-o", self.binary]
+            .iter()
+            .chain(self.packages)
+            .map(|argument| (*argument).to_owned())
+            .collect();
         let go = step
             .command("go")
             .args(["env", "GOVERSION", "GOOS", "GOARCH"])
@@ -286,6 +313,9 @@ fn go_line(go_mod: &str) -> Option<(u32, u32, u32)> {
 mod tests {
     use super::*;
 
+    const TOOLS: [&Tool; 9] =
+        [&KUBERNETES, &KUBECTL, &ETCD, &HELM, &COREDNS, &LOCAL_PATH_PROVISIONER, &METRICS_SERVER, &KUBECONFORM, &KIND];
+
     #[test]
     fn the_version_is_that_of_the_module_a_tool_is_built_from() {
         let one = "tool k8s.io/kubernetes/cmd/kubelet\n\nrequire k8s.io/kubernetes v1.35.4\n";
@@ -299,22 +329,24 @@ mod tests {
     #[test]
     fn every_variable_of_every_tool_finds_its_version() {
         let modules = workspace::root().join("cluster/tools");
-        for tool in [
-            &KUBERNETES,
-            &KUBECTL,
-            &ETCD,
-            &HELM,
-            &COREDNS,
-            &LOCAL_PATH_PROVISIONER,
-            &METRICS_SERVER,
-            &KUBECONFORM,
-            &KIND,
-        ] {
+        for tool in TOOLS {
             for variable in tool.variables {
                 let text = with_versions(variable, &modules).unwrap();
                 assert!(!text.contains('{') && !text.ends_with('='), "{text}");
             }
             assert!(modules.join(tool.module).join("go.sum").exists(), "{}", tool.name);
+        }
+    }
+
+    #[test]
+    fn what_is_built_is_a_tool_of_its_module() {
+        let modules = workspace::root().join("cluster/tools");
+        for tool in TOOLS {
+            let go_mod = fs::read_to_string(modules.join(tool.module).join("go.mod")).unwrap();
+            for package in tool.packages {
+                let is_tool = go_mod.lines().any(|line| line.trim().trim_start_matches("tool ") == *package);
+                assert!(is_tool, "{package}");
+            }
         }
     }
 

@@ -133,10 +133,12 @@ impl Step {
         }
     }
 
-    /// A sign of life for a log that is read as plain text.
-    pub(crate) fn still(&self, output: &str) {
+    /// A sign of life for a log that is read as plain text: the latest output, or else what the step said it does.
+    pub(crate) fn still(&self, output: Option<&str>) {
         if self.bar.is_none() {
-            line(&format!("    … {} {output}", elapsed(self.started.elapsed())));
+            let said = lock(&self.said);
+            let text = format!("    … {} {}", elapsed(self.started.elapsed()), output.unwrap_or(&said));
+            line(text.trim_end());
         }
     }
 
