@@ -62,9 +62,11 @@ async fn the_production_example_runs_on_a_database_server_of_ones_own() -> Resul
     };
     let own = space.select(PODS, "app.kubernetes.io/name=postgres").await?;
 
-    // When its namespace is deleted, and in it the login to the database server, which the store wants to clear
+    // When its namespace is deleted, and before anything else in it the login to the database server, which the store needs
+    // to remove its data
     store.patch(&json!({"spec": {"deletionPolicy": "Delete"}})).await?;
     let settled = store.wait_ready(READY).await;
+    space.delete(SECRETS, &text_of(&admin["metadata"]["name"])?).await?;
     let gone = space.remove(READY).await;
     databases.remove(READY).await?;
     clean(&cluster, &images).await?;

@@ -42,7 +42,7 @@ pub(crate) struct Reader<K: Resource<DynamicType = ()> + 'static> {
 pub(crate) struct Writer<K: Resource<DynamicType = ()> + 'static> {
     objects: reflector::store::Writer<Packed<K>>,
     hasher: RandomState,
-    /// The first object that came: one of ours, like all that follow.
+    /// The first object of the last list: one of ours, like all that follow.
     sample: Option<Arc<[u8]>>,
 }
 
@@ -63,7 +63,11 @@ impl<K: Resource<DynamicType = ()> + Serialize> Writer<K> {
             Event::Apply(object) => Event::Apply(self.pack(object)),
             Event::Delete(object) => Event::Delete(self.pack(object)),
             Event::InitApply(object) => Event::InitApply(self.pack(object)),
-            Event::Init => Event::Init,
+            Event::Init => {
+                // What the sample was made from may be long gone, and it may have been a Secret.
+                self.sample = None;
+                Event::Init
+            }
             Event::InitDone => Event::InitDone,
         };
         self.objects.apply_watcher_event(&packed);
