@@ -42,6 +42,8 @@ pub(super) fn docs(step: &Step) -> Result<()> {
 
 /// Bans, licences and sources as deny.toml has them. Advisories are left to a scheduled job with a network.
 pub(super) fn deny(step: &Step) -> Result<()> {
+    // All that the lock file names, for every platform: a machine that has only compiled lacks what others need.
+    step.command("cargo").args(["fetch", "--locked"]).directory(&workspace::root()).run()?;
     step.command(cargo_deny(step)?)
         .args([
             "--locked",
