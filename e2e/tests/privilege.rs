@@ -37,8 +37,9 @@ async fn every_right_of_the_operator_is_used_and_it_asks_for_no_other() -> Resul
     let asked: Vec<&Request> = requests.iter().filter(|request| request.user == OPERATOR).collect();
     ensure!(asked.len() > 100, "the audit log has {} requests of {OPERATOR}", asked.len());
 
-    // Then it was never refused for want of a right,
-    let refused: Vec<String> = asked.iter().filter(|asked| asked.forbidden).map(ToString::to_string).collect();
+    // Then it was never refused for want of a right (an API server that has just started refuses until it has read the roles),
+    let wants = |asked: &&&Request| asked.forbidden && !used_by(asked).iter().all(|right| granted.contains(right));
+    let refused: Vec<String> = asked.iter().filter(wants).map(ToString::to_string).collect();
     assert_eq!(refused, Vec::<String>::new());
     // and has no right that it never used.
     let used: BTreeSet<Right> = asked.iter().flat_map(|request| used_by(request)).collect();
