@@ -28,7 +28,6 @@ use super::{
     names::describe,
     namespace,
 };
-
 use crate::guests::{is_of_users, of_store};
 
 /// A watch that never ends by itself.
