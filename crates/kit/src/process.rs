@@ -164,15 +164,15 @@ impl Running {
     /// Serves probes and metrics on `listener`, to the end of the process. It is ready while all of `checks` succeed.
     pub fn observe(&mut self, listener: TcpListener, metrics: PrometheusHandle, checks: Vec<Check>) {
         let probes = ops::router(metrics, checks, self.life.clone());
-        self.ops.spawn(server::serve_http(listener, probes, CancellationToken::new()));
+        self.ops.spawn(server::serve_http(listener, probes, server::LINGER, CancellationToken::new()));
     }
 
     /// Runs `service` too.
     pub fn serve(&mut self, service: Service, listeners: Listeners) {
-        let Service { name, http, grpc, workers, checks: _ } = service;
+        let Service { name, http, linger, grpc, workers, checks: _ } = service;
         let tasks = &self.life.tasks;
         let stopping = &self.life.stopping;
-        tasks.spawn(server::serve_http(listeners.http, http, stopping.clone()));
+        tasks.spawn(server::serve_http(listeners.http, http, linger, stopping.clone()));
         if let Some(routes) = grpc {
             let (ended, stop) = (self.report_end.clone(), stopping.clone());
             tasks.spawn(async move {

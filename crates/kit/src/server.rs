@@ -19,19 +19,21 @@ use tower::{Service, ServiceExt};
 /// How long a client may take to send a request's head; also how long an idle connection is kept.
 const HEADER_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How long idle connections are kept open after `stop`. A client that has just sent a request on one must get its answer,
-/// which tells it to close the connection: cut off at that moment, it could not know whether the request was worked on. The
-/// gateway sends nothing on a connection that was idle for 1 s; see there.
-const LINGER: Duration = Duration::from_millis(1500);
+/// How long idle connections are kept open after the end has begun, where the gateway is the client: it sends nothing on
+/// one that was idle for 1 s; see there.
+pub(crate) const LINGER: Duration = Duration::from_millis(1500);
 
 /// Serves `router` until `stop`, then finishes the requests under way, and those that still come while clients learn of it.
-pub(crate) async fn serve_http(listener: TcpListener, router: Router, stop: CancellationToken) {
+///
+/// Idle connections are closed `linger` after that. A client that has just sent a request on one must get its answer, which
+/// tells it to close the connection: cut off at that moment, it could not know whether the request was worked on.
+pub(crate) async fn serve_http(listener: TcpListener, router: Router, linger: Duration, stop: CancellationToken) {
     let server = builder();
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     let mut lingered = pin!(async {
         stop.cancelled().await;
-        tokio::time::sleep(LINGER).await;
+        tokio::time::sleep(linger).await;
     });
     while !(stop.is_cancelled() && connections.is_empty()) {
         tokio::select! {

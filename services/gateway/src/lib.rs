@@ -12,7 +12,7 @@ mod routes;
 mod security;
 mod tunnel;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -28,6 +28,10 @@ use crate::{forward::Forwarder, reload::RouteBook, tunnel::Tunnels};
 
 /// The service's name.
 pub const NAME: &str = "gateway";
+
+/// How long a gateway that ends still answers on idle connections. Its clients are strangers, who keep them for minutes; each
+/// that comes back meanwhile is sent to another gateway without a failed request.
+const STRANGERS: Duration = Duration::from_secs(10);
 
 /// Settings of the gateway.
 #[derive(Debug, Clone, clap::Args)]
@@ -62,6 +66,7 @@ pub async fn build(args: Args, platform: Platform, openapi: utoipa::openapi::Ope
     let router = kit::http::with_conventions(router, platform.verifier);
     let router = security::around(linger::around(limits::around(router)), &args.cors_origins, args.trusted_proxies);
     Ok(Service::new(NAME, router)
+        .linger(STRANGERS)
         .worker("routes", move |stop| reload::keep_up(book, stop))
         .worker("tunnels", move |stop| tunnels.until(stop)))
 }

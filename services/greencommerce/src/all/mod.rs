@@ -5,7 +5,7 @@ mod databases;
 mod settings;
 mod topics;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use kit::{
     BuildError, Clock, Lifecycle, Listeners, Platform, ProcessArgs, Running, Service, StartError,
@@ -121,7 +121,8 @@ async fn build(args: &AllArgs, doors: &Doors) -> Result<[Service; 6], BuildError
         inventory::build(inventory, platform.clone()).await?,
         cart::build(cart, platform.clone()).await?,
         orders::build(orders, platform.clone()).await?,
-        gateway::build(gateway, platform, openapi::merged()).await?,
+        // Nobody takes over here: who waits for the end waits for no idle browser.
+        gateway::build(gateway, platform, openapi::merged()).await?.linger(Duration::ZERO),
     ])
 }
 
