@@ -12,6 +12,13 @@ use uuid::Uuid;
 
 use crate::{Api, AuditLog, Kubectl, NAMESPACES, NODES, Namespace, STORES, Settings, Shop, Space, Store};
 
+/// The file that stands for the whole cluster, and the one for the shared store.
+const CLUSTER: &str = "e2e.lock";
+const STORE: &str = "e2e-store.lock";
+
+/// Takes a lock on a file, shared or not, when it is free.
+type Lock = fn(&File) -> std::io::Result<()>;
+
 /// Namespace of the operator.
 const OPERATOR: &str = "greencommerce-system";
 
@@ -27,31 +34,41 @@ pub(crate) struct Inner {
     pub(crate) kubectl: Kubectl,
     pub(crate) api: Api,
     /// Released with this value.
-    _lock: File,
+    _locks: Vec<File>,
 }
 
 impl Cluster {
-    /// Connects for a test that shares the cluster with others.
+    /// Connects for a test that uses the shared store as its shoppers and staff do.
     pub async fn connect() -> Result<Self> {
-        Self::open(File::lock_shared).await
+        Self::open(&[(CLUSTER, File::lock_shared), (STORE, File::lock_shared)]).await
+    }
+
+    /// Connects for a test that leaves the shared store alone: it has objects of its own.
+    pub async fn elsewhere() -> Result<Self> {
+        Self::open(&[(CLUSTER, File::lock_shared)]).await
+    }
+
+    /// Connects for a test that changes the shared store: waits until no other test uses that.
+    pub async fn changing_the_store() -> Result<Self> {
+        Self::open(&[(CLUSTER, File::lock_shared), (STORE, File::lock)]).await
     }
 
     /// Connects for a test that disturbs the cluster or needs it undisturbed: waits until no other test uses it.
     pub async fn alone() -> Result<Self> {
-        Self::open(File::lock).await
+        Self::open(&[(CLUSTER, File::lock)]).await
     }
 
-    async fn open(lock: fn(&File) -> std::io::Result<()>) -> Result<Self> {
+    /// Takes the locks in the order given, which is the same everywhere.
+    async fn open(locks: &'static [(&str, Lock)]) -> Result<Self> {
         let dir = workspace().join("target/cluster");
         let file = dir.join("env");
         let text = fs::read_to_string(&file)
             .with_context(|| format!("cannot read {}: `cargo xtask up` writes it", file.display()))?;
         let settings = Settings::parse(&text).with_context(|| format!("{} is of no use", file.display()))?;
-        let held = File::create(dir.join("e2e.lock")).context("cannot make the lock file")?;
-        let held = tokio::task::spawn_blocking(move || lock(&held).map(|()| held)).await??;
+        let held = tokio::task::spawn_blocking(move || hold(&dir, locks)).await??;
         let kubectl = Kubectl::new(&settings);
         let api = Api::start(&kubectl).await?;
-        Ok(Self { inner: Arc::new(Inner { settings, kubectl, api, _lock: held }) })
+        Ok(Self { inner: Arc::new(Inner { settings, kubectl, api, _locks: held }) })
     }
 
     /// What `cargo xtask up` said.
@@ -103,18 +120,14 @@ impl Cluster {
 
     /// A namespace of the test's own, in which Pod Security *restricted* is enforced. It goes when the value is dropped.
     pub async fn namespace(&self, purpose: &str) -> Result<Namespace> {
-        self.namespace_named(&unique(&format!("e2e-{purpose}"))).await
-    }
-
-    /// The same, with a name that something else asks for.
-    pub async fn namespace_named(&self, name: &str) -> Result<Namespace> {
+        let name = unique(&format!("e2e-{purpose}"));
         let object = serde_json::json!({
             "apiVersion": "v1",
             "kind": "Namespace",
             "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
         });
         self.api().create(&NAMESPACES.list(None), &object).await?;
-        Ok(Namespace::new(self.space(name)))
+        Ok(Namespace::new(self.space(&name)))
     }
 
     /// The store that `cargo xtask up` applied: the one that answers at the address it printed.
@@ -148,6 +161,16 @@ impl Cluster {
 pub fn unique(word: &str) -> String {
     let id = Uuid::now_v7().simple().to_string();
     format!("{word}-{}", &id[id.len() - 10..])
+}
+
+/// Waits for the locks, which are held as long as the files are open.
+fn hold(dir: &Path, locks: &[(&str, Lock)]) -> Result<Vec<File>> {
+    let hold = |&(name, lock): &(&str, Lock)| {
+        let file = File::create(dir.join(name)).context("cannot make the lock file")?;
+        lock(&file).with_context(|| format!("cannot lock {name}"))?;
+        Ok(file)
+    };
+    locks.iter().map(hold).collect()
 }
 
 /// The root of the checkout.

@@ -5,9 +5,11 @@
 //!
 //! # Side by side, or alone
 //!
-//! [`Cluster::connect`] takes a shared lock on `target/cluster/e2e.lock`, [`Cluster::alone`] an exclusive one. So tests that
-//! only use the store run side by side, and tests that disturb it (rollouts, drains, killed processes) or that measure
-//! rest run one after the other, whichever binaries and threads they are in. Plain `cargo test --package e2e` is right.
+//! Tests that only use the shared store run side by side ([`Cluster::connect`]), and beside tests that bring up stores of
+//! their own ([`Cluster::elsewhere`]) and one that changes the shared store ([`Cluster::changing_the_store`]). Tests that
+//! disturb everything (rollouts, drains, killed processes) or that measure rest run one after the other
+//! ([`Cluster::alone`]). Two files in `target/cluster` are locked for that, so it holds whichever binaries and threads the
+//! tests are in. Plain `cargo test --package e2e` is right; more threads make it faster, as most of each test is waiting.
 //!
 //! What a test makes has a name of its own ([`unique`]) or lies in a namespace of its own ([`Namespace`]), so that a run
 //! leaves nothing that the next one trips over.

@@ -30,9 +30,12 @@ pub(super) fn cluster_up(step: &Step) -> Result<()> {
     step.command("/proc/self/exe").args(["up", "--nodes", "2"]).directory(&workspace::root()).run()
 }
 
+/// Black-box tests that may wait at the same time: all.
+const CLUSTER_TESTS: &str = "64";
+
 /// The black-box tests of the cluster. They see to it themselves that those that disturb others run alone.
 pub(super) fn cluster(step: &Step) -> Result<()> {
-    e2e(step).run()
+    e2e(step).env("RUST_TEST_THREADS", CLUSTER_TESTS).run()
 }
 
 /// The last test: removing the cluster leaves nothing behind.

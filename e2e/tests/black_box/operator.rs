@@ -194,7 +194,7 @@ async fn the_operator_answers_for_its_health_and_its_numbers() -> Result<()> {
 
 #[tokio::test]
 async fn a_store_keeps_its_data_by_default_and_leaves_nothing_when_told_so() -> Result<()> {
-    let cluster = Cluster::alone().await?;
+    let cluster = Cluster::elsewhere().await?;
     let space = cluster.namespace("life").await?;
     let manifest = fs::read_to_string(workspace().join("examples/minimal.yaml"))?;
     let name = documents(&manifest)?[0]["metadata"]["name"].as_str().context("a nameless example")?.to_owned();

@@ -161,9 +161,10 @@ impl Trial {
 }
 
 /// Looks at the store ten times a second: whenever it says that it is ready at its present generation, every service runs
-/// the image that the spec asks for, to the last pod.
+/// the image that the spec asks for, to the last pod. An autoscaler may have written a moment ago what nobody has seen yet:
+/// a lie is told twice.
 async fn watch_for_lies(store: Store, mut stop: watch::Receiver<bool>) -> Result<Vec<String>> {
-    let mut lies = Vec::new();
+    let (mut lies, mut doubts) = (Vec::new(), BTreeSet::new());
     let mut clock = interval(SAMPLE);
     loop {
         tokio::select! {
@@ -173,17 +174,22 @@ async fn watch_for_lies(store: Store, mut stop: watch::Receiver<bool>) -> Result
         let seen = store.get().await?;
         let ready = condition(&seen, "Ready");
         if ready["status"] != "True" || ready["observedGeneration"] != seen["metadata"]["generation"] {
+            doubts.clear();
             continue;
         }
         let deployments = store.space().list(DEPLOYMENTS).await?;
         // What was said counts only if it still is: the spec may have changed in between.
         if store.get().await?["metadata"]["resourceVersion"] == seen["metadata"]["resourceVersion"] {
-            lies.extend(deployments.iter().filter_map(|deployment| lie(&seen, deployment)));
+            let told: Vec<(String, String)> =
+                deployments.iter().filter_map(|deployment| lie(&seen, deployment)).collect();
+            lies.extend(told.iter().filter(|(of, _)| doubts.contains(of)).map(|(_, lie)| lie.clone()));
+            doubts = told.into_iter().map(|(of, _)| of).collect();
         }
     }
 }
 
-fn lie(store: &Value, deployment: &Value) -> Option<String> {
+/// Of which Deployment a store that is ready does not tell the truth, and what is true.
+fn lie(store: &Value, deployment: &Value) -> Option<(String, String)> {
     let wanted = store["spec"]["image"]["tag"].as_str()?;
     let image = image(deployment);
     let status = &deployment["status"];
@@ -191,7 +197,8 @@ fn lie(store: &Value, deployment: &Value) -> Option<String> {
         && status["updatedReplicas"] == status["replicas"]
         && status["readyReplicas"].as_u64() >= Some(1);
     let honest = image.ends_with(&format!(":{wanted}")) && whole;
-    (!honest).then(|| format!("Ready while {} has {image} and {status}", deployment["metadata"]["name"]))
+    let (name, generation) = (&deployment["metadata"]["name"], &deployment["metadata"]["generation"]);
+    (!honest).then(|| (name.to_string(), format!("Ready while {name} {generation} has {image} and {status}")))
 }
 
 /// Waits until the store says, of its present generation, that it does not run what it should for one of these reasons.

@@ -125,7 +125,7 @@ async fn logins(store: &Store) -> Result<Vec<Value>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_catalogue_grows_with_its_load_and_shrinks_after_it() -> Result<()> {
-    let cluster = Cluster::alone().await?;
+    let cluster = Cluster::changing_the_store().await?;
     // Given a catalogue that runs one pod, and may run three
     let store = cluster.store().await?;
     store.wait_ready(READY).await?;

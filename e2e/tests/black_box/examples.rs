@@ -10,11 +10,11 @@ use e2e::{
 };
 use serde_json::{Value, json};
 
-const READY: Duration = Duration::from_mins(3);
+const READY: Duration = Duration::from_mins(5);
 
 #[tokio::test]
 async fn the_example_of_a_topic_makes_one_and_takes_it_away() -> Result<()> {
-    let cluster = Cluster::connect().await?;
+    let cluster = Cluster::changing_the_store().await?;
     let store = cluster.store().await?;
     store.wait_ready(READY).await?;
     let (text, topic) = example("topic.yaml")?;
@@ -40,12 +40,13 @@ async fn the_example_of_a_topic_makes_one_and_takes_it_away() -> Result<()> {
 
 #[tokio::test]
 async fn the_production_example_runs_on_a_database_server_of_ones_own() -> Result<()> {
-    let cluster = Cluster::alone().await?;
+    let cluster = Cluster::elsewhere().await?;
     // Given a database server that exists
     let (databases, admin) = database_server(&cluster).await?;
 
     // and a registry with the images, a storage class, and the two logins that the example names
-    let (_, production) = example("production.yaml")?;
+    let (_, mut production) = example("production.yaml")?;
+    production["spec"]["database"]["external"]["host"] = host(&databases);
     let images = pull_from_registry(&cluster, &production).await?;
     let space = cluster.namespace("production").await?;
     cluster.space("default").apply(FAST).await?;
@@ -82,20 +83,21 @@ async fn the_production_example_runs_on_a_database_server_of_ones_own() -> Resul
 
 #[tokio::test]
 async fn the_external_example_runs_on_servers_of_ones_own_and_leaves_nothing_there() -> Result<()> {
-    let cluster = Cluster::alone().await?;
+    let cluster = Cluster::connect().await?;
     // Given servers that exist: a database server, and here the broker and the cache of the shared store
-    let host = cluster.store().await?;
-    let before = topics(&host).await?;
+    let shared = cluster.store().await?;
+    let before = topics(&shared).await?;
     let (databases, admin) = database_server(&cluster).await?;
     let space = cluster.namespace("external").await?;
     space.create(SECRETS, &admin).await?;
-    let cache = format!("redis://{}.{}.svc:6379/1", host.child("cache"), host.space().name());
+    let cache = format!("redis://{}.{}.svc:6379/1", shared.child("cache"), shared.space().name());
     space.create(SECRETS, &secret("redis", "url", &cache)).await?;
 
     // When the store is applied, at the size of this machine
     let (_, mut external) = example("external.yaml")?;
+    external["spec"]["database"]["external"]["host"] = host(&databases);
     external["spec"]["kafka"]["external"]["bootstrapServers"] =
-        json!(format!("{}.{}.svc:9092", host.child("kafka"), host.space().name()));
+        json!(format!("{}.{}.svc:9092", shared.child("kafka"), shared.space().name()));
     external["spec"]["kafka"]["external"]["topicReplicas"] = json!(1);
     let prefix = text_of(&external["spec"]["kafka"]["external"]["topicPrefix"])?;
     let store = Store::new((*space).clone(), &text_of(&external["metadata"]["name"])?);
@@ -105,13 +107,13 @@ async fn the_external_example_runs_on_servers_of_ones_own_and_leaves_nothing_the
         Ok(_) => space.ask(&store.child("gateway"), "http", "/api/products").await,
         Err(_) => Ok(String::new()),
     };
-    let during = topics(&host).await?;
+    let during = topics(&shared).await?;
     let rules = space.find(INGRESSES, &store.child("gateway")).await?.map(|ingress| ingress["spec"].clone());
     let servers = space.list(STATEFUL_SETS).await?;
 
     space.delete(STORES, store.name()).await?;
     space.wait_gone(STORES, store.name(), READY).await?;
-    let after = topics(&host).await?;
+    let after = topics(&shared).await?;
     for namespace in [space, databases] {
         namespace.remove(READY).await?;
     }
@@ -135,7 +137,7 @@ async fn the_external_example_runs_on_servers_of_ones_own_and_leaves_nothing_the
 
 #[tokio::test]
 async fn the_example_of_a_service_gets_a_database_topics_and_a_path_at_the_gateway() -> Result<()> {
-    let cluster = Cluster::alone().await?;
+    let cluster = Cluster::changing_the_store().await?;
     let store = cluster.store().await?;
     let space = store.space();
     store.wait_ready(READY).await?;
@@ -312,10 +314,9 @@ fn small(mut production: Value) -> Value {
     production
 }
 
-/// A PostgreSQL server at the address that the examples name, and the Secret with its administrator: here the example of
-/// databases.
+/// A PostgreSQL server, and the Secret with its administrator: here the example of databases.
 async fn database_server(cluster: &Cluster) -> Result<(Namespace, Value)> {
-    let space = cluster.namespace_named("databases").await?;
+    let space = cluster.namespace("databases").await?;
     let (text, database) = example("database.yaml")?;
     space.apply(&text).await?;
     let name = text_of(&database["metadata"]["name"])?;
@@ -333,6 +334,11 @@ async fn database_server(cluster: &Cluster) -> Result<(Namespace, Value)> {
         "data": {"username": login["username"], "password": login["password"]},
     });
     Ok((space, admin))
+}
+
+/// Its address, for stores of other namespaces.
+fn host(databases: &Space) -> Value {
+    json!(format!("postgres.{}.svc.cluster.local", databases.name()))
 }
 
 async fn clean(cluster: &Cluster, images: &[String]) -> Result<()> {
