@@ -10,6 +10,9 @@ use crate::{Check, Lifecycle};
 /// How long a dependency may take to answer a probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Between two rounds of [`keep_up`].
+pub(crate) const UPKEEP: Duration = Duration::from_secs(5);
+
 #[derive(Clone)]
 struct Ops {
     metrics: PrometheusHandle,
@@ -45,6 +48,42 @@ async fn ready(State(ops): State<Ops>) -> (StatusCode, String) {
 }
 
 async fn render(State(ops): State<Ops>) -> String {
-    ops.metrics.run_upkeep();
     ops.metrics.render()
+}
+
+/// Sorts what was measured into buckets, again and again. Until then every single measurement is kept, so that a process whose
+/// figures nobody asks for would grow with every request.
+pub(crate) async fn keep_up(metrics: PrometheusHandle, every: Duration) {
+    let mut rounds = tokio::time::interval(every);
+    loop {
+        rounds.tick().await;
+        metrics.run_upkeep();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+
+    /// Mebibytes that this process holds in memory.
+    fn resident() -> usize {
+        let sizes = std::fs::read_to_string("/proc/self/statm").unwrap();
+        sizes.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096 / (1024 * 1024)
+    }
+
+    #[tokio::test]
+    async fn measurements_that_nobody_asks_for_take_no_room() {
+        let recorder = PrometheusBuilder::new().set_buckets(&[1.0]).unwrap().build_recorder();
+        tokio::spawn(keep_up(recorder.handle(), Duration::from_millis(1)));
+        let latency = metrics::with_local_recorder(&recorder, || metrics::histogram!("latency"));
+        let before = resident();
+        for _ in 0..30 {
+            (0..100_000).for_each(|_| latency.record(0.5));
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        assert!(resident() < before + 20, "{before} MiB before, {} MiB after", resident());
+        assert!(recorder.handle().render().contains("latency_count 3000000"));
+    }
 }

@@ -163,6 +163,7 @@ impl Running {
 
     /// Serves probes and metrics on `listener`, to the end of the process. It is ready while all of `checks` succeed.
     pub fn observe(&mut self, listener: TcpListener, metrics: PrometheusHandle, checks: Vec<Check>) {
+        self.ops.spawn(ops::keep_up(metrics.clone(), ops::UPKEEP));
         let probes = ops::router(metrics, checks, self.life.clone());
         self.ops.spawn(server::serve_http(listener, probes, server::LINGER, CancellationToken::new()));
     }

@@ -1,5 +1,7 @@
 //! Telling users, through Kubernetes events, what happened to their objects.
 
+use std::sync::{Arc, Mutex};
+
 use api::Reason;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
@@ -9,16 +11,46 @@ use kube::{
 
 use super::{Gate, chain, context::OPERATOR};
 
+/// Events after which a recorder is done with. It keeps every event whole for six minutes, so as to count up one that comes
+/// again: with hundreds of stores that would be most of what this process holds.
+const REMEMBERED: u32 = 64;
+
 /// Publishes events.
 #[derive(Clone)]
 pub(crate) struct Events {
-    recorder: Recorder,
+    client: Client,
+    current: Arc<Mutex<Current>>,
     gate: Gate,
+}
+
+/// The recorder that is used now, and how many events it was given.
+struct Current {
+    recorder: Recorder,
+    events: u32,
+}
+
+impl Current {
+    fn new(client: Client) -> Self {
+        Self {
+            recorder: Recorder::new(client, Reporter { controller: OPERATOR.to_owned(), instance: None }),
+            events: 0,
+        }
+    }
 }
 
 impl Events {
     pub(super) fn new(client: Client, gate: Gate) -> Self {
-        Self { recorder: Recorder::new(client, Reporter { controller: OPERATOR.to_owned(), instance: None }), gate }
+        Self { current: Arc::new(Mutex::new(Current::new(client.clone()))), client, gate }
+    }
+
+    /// The recorder for one more event.
+    fn recorder(&self) -> Recorder {
+        let mut current = self.current.lock().expect("no code panics while holding this lock");
+        if current.events == REMEMBERED {
+            *current = Current::new(self.client.clone());
+        }
+        current.events += 1;
+        current.recorder.clone()
     }
 
     /// Publishes an event about an object, if this process leads. A failure to do so is logged: nothing depends on events.
@@ -38,7 +70,7 @@ impl Events {
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        if let Err(error) = self.recorder.publish(&event, object).await {
+        if let Err(error) = self.recorder().publish(&event, object).await {
             tracing::warn!(error = chain(&error), reason = reason.as_str(), "cannot publish an event");
         }
     }
