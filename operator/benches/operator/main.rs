@@ -38,7 +38,7 @@ struct Options {
     #[arg(long, default_value_t = 100)]
     changes: u32,
     /// Seconds of rest
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 600)]
     rest: u64,
     /// Whole stores whose memory is measured
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u16).range(i64::from(stores::FEW) + 1..))]

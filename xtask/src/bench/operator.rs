@@ -29,7 +29,7 @@ pub(crate) struct Options {
     stores: u32,
 
     /// Seconds in which nothing changes
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 600)]
     rest: u32,
 
     /// Measure the debug build and only print the figures: a look whether it works
