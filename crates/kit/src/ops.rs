@@ -64,6 +64,7 @@ pub(crate) async fn keep_up(metrics: PrometheusHandle, every: Duration) {
 #[cfg(test)]
 mod tests {
     use metrics_exporter_prometheus::PrometheusBuilder;
+    use tokio::task::JoinSet;
 
     use super::*;
 
@@ -76,7 +77,8 @@ mod tests {
     #[tokio::test]
     async fn measurements_that_nobody_asks_for_take_no_room() {
         let recorder = PrometheusBuilder::new().set_buckets(&[1.0]).unwrap().build_recorder();
-        tokio::spawn(keep_up(recorder.handle(), Duration::from_millis(1)));
+        let mut rounds = JoinSet::new();
+        rounds.spawn(keep_up(recorder.handle(), Duration::from_millis(1)));
         let latency = metrics::with_local_recorder(&recorder, || metrics::histogram!("latency"));
         let before = resident();
         for _ in 0..30 {

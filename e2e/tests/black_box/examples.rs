@@ -112,7 +112,14 @@ async fn the_external_example_runs_on_servers_of_ones_own_and_leaves_nothing_the
     let servers = space.list(STATEFUL_SETS).await?;
 
     space.delete(STORES, store.name()).await?;
-    space.wait_gone(STORES, store.name(), READY).await?;
+    // What it owned goes after it, with what each stands for.
+    for kind in [STORES, STORE_TOPICS, STORE_DATABASES] {
+        wait_until(&space, &format!("no {} to be left", kind.plural()), READY, async || {
+            let left = space.names(kind).await?;
+            Ok(Seen::when(left.is_empty(), format!("{left:?}")))
+        })
+        .await?;
+    }
     let after = topics(&shared).await?;
     for namespace in [space, databases] {
         namespace.remove(READY).await?;

@@ -30,6 +30,9 @@ use super::{
 };
 use crate::guests::{is_of_users, of_store};
 
+/// Where kubectl keeps the manifest that it applied last, as text.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// A watch that never ends by itself.
 type Watch = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -293,7 +296,7 @@ async fn pump<K>(
         };
         let Some(event) = well_formed(&context, event).await else { continue };
         let event = event.modify(|object| {
-            object.managed_fields_mut().clear();
+            drop_bookkeeping(object);
             prune(object);
         });
         writer.fill(&event);
@@ -357,6 +360,14 @@ fn everything(cache: &Cache) -> BTreeSet<Wake> {
     all
 }
 
+/// What others note on objects for themselves: the API server who owns which field, kubectl the whole of what it applied.
+fn drop_bookkeeping<K: ResourceExt>(object: &mut K) {
+    object.managed_fields_mut().clear();
+    if let Some(annotations) = &mut object.meta_mut().annotations {
+        annotations.remove(LAST_APPLIED);
+    }
+}
+
 /// Of a pod only its labels, its images, the Secrets it was made with and its status are of interest.
 fn prune_pod(pod: &mut Pod) {
     pod.annotations_mut().retain(|key, _| key == ANNOTATION_SECRETS);
@@ -376,6 +387,7 @@ fn prune_pod(pod: &mut Pod) {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
     use serde_json::{Value, json};
 
     use super::*;
@@ -394,6 +406,18 @@ mod tests {
 
     fn named(wakes: BTreeSet<Wake>) -> Vec<String> {
         wakes.into_iter().map(|wake| format!("{} {}", wake.kind, wake.name)).collect()
+    }
+
+    #[test]
+    fn of_what_others_note_on_an_object_nothing_is_kept() {
+        let mut service = service("parcels", &json!({"store": "green", "image": "x:1"}));
+        service.managed_fields_mut().push(ManagedFieldsEntry::default());
+        for annotation in [LAST_APPLIED, "greencommerce.dev/restart"] {
+            service.annotations_mut().insert(annotation.to_owned(), "text".to_owned());
+        }
+        drop_bookkeeping(&mut service);
+        assert!(service.managed_fields().is_empty());
+        assert_eq!(service.annotations().keys().collect::<Vec<_>>(), ["greencommerce.dev/restart"]);
     }
 
     #[test]
