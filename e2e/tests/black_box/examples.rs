@@ -6,9 +6,11 @@ use anyhow::{Context as _, Result, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use e2e::{
     CONFIG_MAPS, Cluster, INGRESSES, Machine, Namespace, PODS, Resource, SECRETS, SERVICES, STATEFUL_SETS,
-    STORE_DATABASES, STORE_SERVICES, STORE_TOPICS, STORES, Seen, Space, Store, documents, wait_until, workspace, xtask,
+    STORE_DATABASES, STORE_SERVICES, STORE_TOPICS, Seen, Space, Store, documents, wait_until, workspace, xtask,
 };
 use serde_json::{Value, json};
+
+use crate::operator::delete_and_wait;
 
 const READY: Duration = Duration::from_mins(5);
 
@@ -111,15 +113,7 @@ async fn the_external_example_runs_on_servers_of_ones_own_and_leaves_nothing_the
     let rules = space.find(INGRESSES, &store.child("gateway")).await?.map(|ingress| ingress["spec"].clone());
     let servers = space.list(STATEFUL_SETS).await?;
 
-    space.delete(STORES, store.name()).await?;
-    // What it owned goes after it, with what each stands for.
-    for kind in [STORES, STORE_TOPICS, STORE_DATABASES] {
-        wait_until(&space, &format!("no {} to be left", kind.plural()), READY, async || {
-            let left = space.names(kind).await?;
-            Ok(Seen::when(left.is_empty(), format!("{left:?}")))
-        })
-        .await?;
-    }
+    delete_and_wait(&store).await?;
     let after = topics(&shared).await?;
     for namespace in [space, databases] {
         namespace.remove(READY).await?;

@@ -298,7 +298,8 @@ async fn an_unpaid_order_expires(store: &Store) -> Result<(String, String)> {
     Ok((customer.email, customer.password))
 }
 
-async fn delete_and_wait(store: &Store) -> Result<()> {
+/// Deletes a store and waits until what it owned has gone after it.
+pub(crate) async fn delete_and_wait(store: &Store) -> Result<()> {
     store.space().delete(STORES, store.name()).await?;
     store.space().wait_gone(STORES, store.name(), READY).await?;
     for resource in [STORE_DATABASES, STORE_SERVICES, STORE_TOPICS, DEPLOYMENTS, STATEFUL_SETS, PODS] {

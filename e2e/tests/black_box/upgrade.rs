@@ -161,8 +161,8 @@ impl Trial {
 }
 
 /// Looks at the store ten times a second: whenever it says that it is ready at its present generation, every service runs
-/// the image that the spec asks for, to the last pod. An autoscaler may have written a moment ago what nobody has seen yet:
-/// a lie is told twice.
+/// the image that the spec asks for, to the last pod. Of the pods an autoscaler may have written a moment ago what nobody has
+/// seen yet: that is a lie when it is told twice.
 async fn watch_for_lies(store: Store, mut stop: watch::Receiver<bool>) -> Result<Vec<String>> {
     let (mut lies, mut doubts) = (Vec::new(), BTreeSet::new());
     let mut clock = interval(SAMPLE);
@@ -180,25 +180,33 @@ async fn watch_for_lies(store: Store, mut stop: watch::Receiver<bool>) -> Result
         let deployments = store.space().list(DEPLOYMENTS).await?;
         // What was said counts only if it still is: the spec may have changed in between.
         if store.get().await?["metadata"]["resourceVersion"] == seen["metadata"]["resourceVersion"] {
-            let told: Vec<(String, String)> =
-                deployments.iter().filter_map(|deployment| lie(&seen, deployment)).collect();
-            lies.extend(told.iter().filter(|(of, _)| doubts.contains(of)).map(|(_, lie)| lie.clone()));
-            doubts = told.into_iter().map(|(of, _)| of).collect();
+            let told: Vec<Lie> = deployments.iter().filter_map(|deployment| lie(&seen, deployment)).collect();
+            let sure = told.iter().filter(|lie| lie.of_the_image || doubts.contains(&lie.of));
+            lies.extend(sure.map(|lie| lie.truth.clone()));
+            doubts = told.into_iter().map(|lie| lie.of).collect();
         }
     }
 }
 
-/// Of which Deployment a store that is ready does not tell the truth, and what is true.
-fn lie(store: &Value, deployment: &Value) -> Option<(String, String)> {
+/// A store says that it is ready, and a Deployment of its is not.
+struct Lie {
+    of: String,
+    /// It runs another image, which nobody but the operator sets.
+    of_the_image: bool,
+    truth: String,
+}
+
+fn lie(store: &Value, deployment: &Value) -> Option<Lie> {
     let wanted = store["spec"]["image"]["tag"].as_str()?;
     let image = image(deployment);
     let status = &deployment["status"];
     let whole = status["observedGeneration"] == deployment["metadata"]["generation"]
         && status["updatedReplicas"] == status["replicas"]
         && status["readyReplicas"].as_u64() >= Some(1);
-    let honest = image.ends_with(&format!(":{wanted}")) && whole;
+    let of_the_image = !image.ends_with(&format!(":{wanted}"));
     let (name, generation) = (&deployment["metadata"]["name"], &deployment["metadata"]["generation"]);
-    (!honest).then(|| (name.to_string(), format!("Ready while {name} {generation} has {image} and {status}")))
+    let truth = || format!("Ready while {name} {generation} has {image} and {status}");
+    (of_the_image || !whole).then(|| Lie { of: name.to_string(), of_the_image, truth: truth() })
 }
 
 /// Waits until the store says, of its present generation, that it does not run what it should for one of these reasons.
