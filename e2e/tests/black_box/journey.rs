@@ -19,20 +19,21 @@ async fn the_store_says_that_it_is_ready_and_where_it_answers() -> Result<()> {
     // Given the store that was applied
     let store = cluster.store().await?;
 
-    // When its status is read
+    // When it is ready, it names the address.
     let status = store.wait_ready(Duration::from_mins(1)).await?["status"].clone();
-
-    // Then it names the address, and every service with all its pods.
     ensure!(status["endpoints"]["api"].as_str().is_some_and(|api| api.starts_with("http://")), "{status}");
-    let services = status["services"].as_array().cloned().unwrap_or_default();
-    for name in Store::services() {
-        let service = services.iter().find(|service| service["name"] == *name);
-        ensure!(
-            service.is_some_and(|service| service["ready"] == service["desired"] && service["ready"] != 0),
-            "{name}: {status}"
-        );
-    }
-    Ok(())
+
+    // And it names every service with all its pods: at once where none is being scaled by its load, and else soon.
+    wait_until(store.space(), "every service with all its pods", SOON, async || {
+        let services = store.get().await?["status"]["services"].as_array().cloned().unwrap_or_default();
+        let complete = |name| {
+            let service = services.iter().find(|service| service["name"] == name);
+            service.is_some_and(|service| service["ready"] == service["desired"] && service["ready"] != 0)
+        };
+        let lacking: Vec<_> = Store::services().iter().filter(|name| !complete(**name)).collect();
+        Ok(Seen::when(lacking.is_empty(), format!("{lacking:?} of {services:?}")))
+    })
+    .await
 }
 
 #[tokio::test]

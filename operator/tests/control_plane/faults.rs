@@ -168,6 +168,8 @@ async fn a_view_of_the_past_deletes_nothing_that_is_there_now() {
     let now = space.state().await;
     let uid = autoscaler_uid(&space).await;
 
+    // No watch tells of the present before the past was acted upon.
+    proxy.set(Faults { delay: Some(Duration::MAX), ..Faults::default() });
     proxy.serve_stale_lists();
     let third = space.operator(OPERATOR, Some(&proxy)).await;
     assert_eq!(proxy.stale_lists_left(), 0, "the past was not looked at");
@@ -180,6 +182,8 @@ async fn a_view_of_the_past_deletes_nothing_that_is_there_now() {
             .any(|write| write.user == third.user() && write.verb == "delete" && write.code == 409)
     };
     eventually("the old autoscaler to be deleted in vain", || std::future::ready(refused())).await;
+    proxy.heal();
+    proxy.cut_watches();
     arrives_somehow(&space, "a view of the past", &now).await;
     assert_eq!(autoscaler_uid(&space).await, uid, "the autoscaler of today was deleted");
     assert_eq!(space.lives(Mark::BEGINNING)[AUTOSCALER], Lives { created: 2, deleted: 1 });

@@ -69,8 +69,10 @@ impl Feed {
             match fate {
                 Fate::Lost => {}
                 Fate::Pass(delay) => {
-                    tokio::time::sleep(delay.unwrap_or(Duration::ZERO)).await;
-                    return Some(Ok(line));
+                    return tokio::select! {
+                        () = tokio::time::sleep(delay.unwrap_or(Duration::ZERO)) => Some(Ok(line)),
+                        _ = self.cut.changed() => Some(Err(reset())),
+                    };
                 }
             }
         }
