@@ -176,14 +176,17 @@ where
     }
 }
 
-/// Deletes a child that is no longer wanted, if it is there and `owner` controls it. Returns whether it did.
+/// Deletes a child that `owner` no longer wants. Returns whether it did.
 ///
-/// The object that was seen is deleted and no other: a newer one of the same name is left alone.
-pub(crate) async fn delete<K>(context: &Context, seen: &K) -> Result<bool, ApplyError>
+/// The object that was seen is deleted and no other: a newer one of the same name is left alone. And each watch is late in
+/// its own way, so the child may be of today while the owner is of yesterday: the API server is asked whether the owner is
+/// still described as it was when this was decided. If it is not, its own watch will tell.
+pub(crate) async fn delete<O, K>(context: &Context, owner: &O, seen: &K) -> Result<bool, ApplyError>
 where
+    O: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
     K: Cached + Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + std::fmt::Debug,
 {
-    if seen.meta().deletion_timestamp.is_some() {
+    if seen.meta().deletion_timestamp.is_some() || !is_as_described(context, owner).await? {
         return Ok(false);
     }
     let object = describe(seen);
@@ -204,6 +207,18 @@ where
         Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(false),
         Err(source) => Err(ApplyError::Write { verb: "delete", object, source: Box::new(source) }),
     }
+}
+
+/// Whether the API server holds the same object, at the same generation.
+async fn is_as_described<O>(context: &Context, owner: &O) -> Result<bool, ApplyError>
+where
+    O: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
+{
+    let api: Api<O> = Api::namespaced(context.client.clone(), namespace(owner));
+    let read = |source| ApplyError::Read { object: describe(owner), source: Box::new(source) };
+    let live = api.get_metadata_opt(&owner.name_any()).await.map_err(read)?;
+    let known = owner.meta();
+    Ok(live.is_some_and(|live| live.metadata.uid == known.uid && live.metadata.generation == known.generation))
 }
 
 fn to_value<K: Serialize>(object: &K) -> Value {
@@ -236,13 +251,14 @@ fn controller(meta: &ObjectMeta) -> Option<&OwnerReference> {
 
 #[cfg(test)]
 mod tests {
+    use api::StoreService;
     use k8s_openapi::api::core::v1::ConfigMap;
     use kube::runtime::watcher::Event;
 
     use super::*;
     use crate::framework::{
         chain, labels,
-        scenario::{Call, Scenario},
+        scenario::{Call, Scenario, still},
         standard_labels,
     };
 
@@ -397,16 +413,43 @@ mod tests {
         scenario.finish();
     }
 
-    #[tokio::test]
-    async fn only_the_object_that_was_seen_is_deleted() {
+    const OWNER: &str = "/apis/greencommerce.dev/v1alpha1/namespaces/shop/storeservices/gateway";
+
+    fn owner(uid: &str, generation: i64) -> StoreService {
+        let metadata =
+            serde_json::json!({"name": "gateway", "namespace": "shop", "uid": uid, "generation": generation});
+        let spec = serde_json::json!({"store": "green", "image": "x:1"});
+        serde_json::from_value(serde_json::json!({"metadata": metadata, "spec": spec})).unwrap()
+    }
+
+    async fn delete_with(calls: Vec<Call>) -> (Result<bool, ApplyError>, Vec<Value>) {
+        let (scenario, context, _) = Scenario::of(calls);
         let mut seen = live("a");
         seen.metadata.uid = Some("7".to_owned());
-        let (scenario, context, _) = Scenario::of(vec![Call::ok(format!("DELETE {PATH}?"), gone())]);
-        assert!(delete(&context, &seen).await.unwrap());
-        assert_eq!(scenario.finish()[0]["preconditions"]["uid"], "7");
+        let result = delete(&context, &owner("1", 3), &seen).await;
+        (result, scenario.finish())
+    }
+
+    #[tokio::test]
+    async fn only_the_object_that_was_seen_is_deleted() {
+        let (deleted, bodies) =
+            delete_with(vec![still(OWNER, &owner("1", 3)), Call::ok(format!("DELETE {PATH}?"), gone())]).await;
+        assert!(deleted.unwrap());
+        assert_eq!(bodies[1]["preconditions"]["uid"], "7");
         let replaced = Call::refused(format!("DELETE {PATH}?"), 409, "the UID in the precondition differs");
-        let (scenario, context, _) = Scenario::of(vec![replaced]);
-        assert!(!delete(&context, &seen).await.unwrap());
-        scenario.finish();
+        let (deleted, _) = delete_with(vec![still(OWNER, &owner("1", 3)), replaced]).await;
+        assert!(!deleted.unwrap());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_deleted_for_an_owner_that_is_described_anew() {
+        for today in [owner("1", 4), owner("2", 3)] {
+            let (deleted, _) = delete_with(vec![still(OWNER, &today)]).await;
+            assert!(!deleted.unwrap());
+        }
+        let (deleted, _) = delete_with(vec![Call::refused(format!("GET {OWNER}"), 404, "not found")]).await;
+        assert!(!deleted.unwrap());
+        let (deleted, _) = delete_with(vec![Call::refused(format!("GET {OWNER}"), 500, "not now")]).await;
+        assert_eq!(deleted.unwrap_err().reason(), Reason::ReadFailed);
     }
 }

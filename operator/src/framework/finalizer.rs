@@ -66,9 +66,11 @@ where
     }
     let held = object.finalizers();
     let wanted: Vec<&String> = held.iter().filter(|held| *held != FINALIZER).collect();
-    // The list must be the one that was seen. Anything else may have changed: our own last status, for example.
+    // The list must be the one that was seen, and the object described as it was: its policy decided what became of its
+    // data. Anything else may have changed: our own last status, for example.
     let operations = serde_json::from_value(json!([
         {"op": "test", "path": "/metadata/uid", "value": object.uid()},
+        {"op": "test", "path": "/metadata/generation", "value": object.meta().generation},
         {"op": "test", "path": "/metadata/finalizers", "value": held},
         {"op": "replace", "path": "/metadata/finalizers", "value": wanted},
     ]))
@@ -142,7 +144,8 @@ mod tests {
         serde_json::from_value(json!({
             "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreTopic",
             "metadata": {
-                "name": "orders", "namespace": "shop", "uid": "1", "resourceVersion": "5", "finalizers": finalizers,
+                "name": "orders", "namespace": "shop", "uid": "1", "resourceVersion": "5", "generation": 3,
+                "finalizers": finalizers,
             },
             "spec": {"bootstrapServers": "kafka:9092", "topicName": "orders"},
         }))
@@ -169,8 +172,9 @@ mod tests {
         remove(&context, &topic(&["example.com/other", FINALIZER])).await.unwrap();
         remove(&context, &topic(&["example.com/other"])).await.unwrap();
         let operations = &scenario.finish()[0];
-        assert_eq!(operations[1]["value"], json!(["example.com/other", FINALIZER]));
-        assert_eq!(operations[2]["value"], json!(["example.com/other"]));
+        assert_eq!((&operations[1]["path"], &operations[1]["value"]), (&json!("/metadata/generation"), &json!(3)));
+        assert_eq!(operations[2]["value"], json!(["example.com/other", FINALIZER]));
+        assert_eq!(operations[3]["value"], json!(["example.com/other"]));
     }
 
     fn leaving(since: &str) -> StoreTopic {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use axum::http::{Request, Response};
-use kube::{Client, client::Body};
+use kube::{Client, Resource, client::Body};
 use serde_json::{Value, json};
 
 use super::{Cache, Context, Gate, cache::Writers};
@@ -52,6 +52,13 @@ pub(crate) fn made(path: &str) -> [Call; 2] {
         Call::refused(format!("GET {path}"), 404, "not found"),
         Call::ok(format!("PATCH {path}?&force=true&fieldManager=greencommerce-operator"), metadata),
     ]
+}
+
+/// The call by which it is asked, before anything is deleted for an object, whether that is still described as it was.
+/// `object` is what it is now.
+pub(crate) fn still<K: Resource>(path: &str, object: &K) -> Call {
+    let now = json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": object.meta()});
+    Call::ok(format!("GET {path}"), now)
 }
 
 /// The call by which a status is written. `object` is what the API server answers.

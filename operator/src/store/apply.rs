@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use api::ServiceName;
+use api::{ServiceName, Store};
 use kube::ResourceExt;
 
 use super::{
@@ -53,6 +53,7 @@ impl From<Part> for Wrote {
 /// Makes the cluster hold the children.
 pub(super) async fn apply(
     context: &Context,
+    store: &Store,
     of: &Validated,
     seen: &Seen,
     plan: &Plan,
@@ -82,15 +83,15 @@ pub(super) async fn apply(
     }
     match (children.routes, &seen.routes) {
         (Some(routes), _) => wrote.note(Part::Services, apply_child(context, routes).await?),
-        (None, Some(left)) => wrote.note(Part::Services, delete(context, &**left).await?),
+        (None, Some(left)) => wrote.note(Part::Services, delete(context, store, &**left).await?),
         (None, None) => {}
     }
     for service in children.services {
         wrote.note(Part::Services, apply_child(context, service).await?);
     }
-    wrote.note(Part::Services, delete_disabled(context, of, seen).await?);
+    wrote.note(Part::Services, delete_disabled(context, store, of, seen).await?);
     for job in obsolete_jobs(plan, seen, &of.names) {
-        delete(context, job).await?;
+        delete(context, store, job).await?;
     }
     Ok(wrote)
 }
@@ -105,12 +106,12 @@ async fn server(context: &Context, server: DataServer) -> Result<bool, ApplyErro
     Ok(wrote)
 }
 
-async fn delete_disabled(context: &Context, of: &Validated, seen: &Seen) -> Result<bool, ApplyError> {
+async fn delete_disabled(context: &Context, store: &Store, of: &Validated, seen: &Seen) -> Result<bool, ApplyError> {
     let mut wrote = false;
     // One of that name may be a user's own, in the place of ours.
     let disabled = |name: &&ServiceName| !of.services.contains_key(name) && !is_of_users(&seen.services[name]);
     for name in seen.services.keys().filter(disabled) {
-        wrote |= delete(context, &*seen.services[name]).await?;
+        wrote |= delete(context, store, &*seen.services[name]).await?;
     }
     Ok(wrote)
 }

@@ -26,7 +26,7 @@ pub(super) async fn delete(context: &Context, store: &Store) -> Result<(), Store
         let names = Names::new(&store.name_any());
         for name in [names.kafka(), names.cache()] {
             if let Some(claim) = claim(context, store, &name).await? {
-                delete_child(context, &claim).await?;
+                delete_child(context, store, &claim).await?;
             }
         }
     }

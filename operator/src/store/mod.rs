@@ -47,7 +47,7 @@ impl Reconciler for StoreReconciler {
         add_finalizer(context, &*store).await?;
         let children = build::build(&validated, &plan);
         // The children are many and large: they need not live in every reconciliation that waits.
-        let wrote = Box::pin(apply::apply(context, &validated, &seen, &plan, children)).await?;
+        let wrote = Box::pin(apply::apply(context, &store, &validated, &seen, &plan, children)).await?;
         let before = store.status.as_ref();
         let (status, findings) = status::derive(&validated, &seen, &plan, before, &wrote, context.clock.now());
         write_status(context, &*store, status, findings).await?;
@@ -61,7 +61,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::framework::scenario::{Call, Scenario, made, reported, told};
+    use crate::framework::scenario::{Call, Scenario, made, reported, still, told};
 
     const PATH: &str = "/apis/greencommerce.dev/v1alpha1/namespaces/shop/stores/green";
 
@@ -154,7 +154,7 @@ mod tests {
     async fn a_store_that_retains_its_data_is_let_go_at_once() {
         let (scenario, context, _) = Scenario::of(vec![Call::ok(format!("PATCH {PATH}?"), metadata())]);
         reconcile(&context, leaving(DeletionPolicy::Retain)).await;
-        assert_eq!(scenario.finish()[0][2]["value"], json!([]));
+        assert_eq!(scenario.finish()[0][3]["value"], json!([]));
     }
 
     #[tokio::test]
@@ -166,13 +166,15 @@ mod tests {
             })
         };
         let path = |name: &str| format!("/api/v1/namespaces/shop/persistentvolumeclaims/{name}");
+        let store = leaving(DeletionPolicy::Delete);
         let (scenario, context, _) = Scenario::of(vec![
             Call::ok(format!("GET {}", path("green-kafka")), claim("green-kafka", "green")),
+            still(PATH, &*store),
             Call::ok(format!("DELETE {}?", path("green-kafka")), claim("green-kafka", "green")),
             Call::ok(format!("GET {}", path("green-cache")), claim("green-cache", "somebody-elses")),
             Call::ok(format!("PATCH {PATH}?"), metadata()),
         ]);
-        reconcile(&context, leaving(DeletionPolicy::Delete)).await;
+        reconcile(&context, store).await;
         scenario.finish();
     }
 }

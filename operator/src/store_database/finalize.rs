@@ -35,10 +35,10 @@ async fn remove_data(context: &Context, database: &StoreDatabase) -> Result<(), 
     }
     let (namespace, name) = (namespace(database), database.name_any());
     for claim in context.cache.labelled::<PersistentVolumeClaim>(namespace, label::DATABASE, &name) {
-        delete(context, &*claim).await?;
+        delete(context, database, &*claim).await?;
     }
     for secret in context.cache.labelled::<Secret>(namespace, label::DATABASE, &name) {
-        delete(context, &*secret).await?;
+        delete(context, database, &*secret).await?;
     }
     Ok(())
 }

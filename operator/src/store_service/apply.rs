@@ -1,6 +1,6 @@
 //! Step 4: writing what differs.
 
-use api::{ANNOTATION_APPLIED, StoreTopic};
+use api::{ANNOTATION_APPLIED, StoreService, StoreTopic};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
     Api, ResourceExt,
@@ -15,30 +15,35 @@ use crate::framework::{ApplyError, Context, apply as apply_child, delete, namesp
 const HANDOVER: &str = "greencommerce-operator-handover";
 
 /// Makes the cluster hold the children. Returns whether anything was written: what the cache shows is then out of date.
-pub(super) async fn apply(context: &Context, seen: &Seen, children: Children) -> Result<bool, ApplyError> {
+pub(super) async fn apply(
+    context: &Context,
+    owner: &StoreService,
+    seen: &Seen,
+    children: Children,
+) -> Result<bool, ApplyError> {
     let mut wrote = apply_child(context, children.service_account).await?;
     apply_child(context, children.policy).await?;
     match (&children.autoscaler, &seen.autoscaler) {
         (Some(_), None) => hand_over_replicas(context, seen).await?,
         // Before the number of pods is the operator's again: two would contend for it.
-        (None, Some(left)) => wrote |= delete(context, &**left).await?,
+        (None, Some(left)) => wrote |= delete(context, owner, &**left).await?,
         (Some(_), Some(_)) | (None, None) => {}
     }
     wrote |= apply_child(context, children.deployment).await?;
     wrote |= match (children.service, &seen.service) {
         (Some(desired), _) => apply_child(context, desired).await?,
-        (None, Some(left)) => delete(context, &**left).await?,
+        (None, Some(left)) => delete(context, owner, &**left).await?,
         (None, None) => false,
     };
     for left in seen.host.topics.iter().filter(|topic| children.topics.iter().all(|kept| !same_name(kept, topic))) {
-        wrote |= delete(context, &**left).await?;
+        wrote |= delete(context, owner, &**left).await?;
     }
     for topic in children.topics {
         wrote |= apply_child(context, topic).await?;
     }
     wrote |= match (children.ingress, &seen.ingress) {
         (Some(desired), _) => apply_child(context, desired).await?,
-        (None, Some(left)) => delete(context, &**left).await?,
+        (None, Some(left)) => delete(context, owner, &**left).await?,
         (None, None) => false,
     };
     if let Some(desired) = children.autoscaler {
@@ -46,7 +51,7 @@ pub(super) async fn apply(context: &Context, seen: &Seen, children: Children) ->
     }
     wrote |= match (children.disruption_budget, &seen.disruption_budget) {
         (Some(desired), _) => apply_child(context, desired).await?,
-        (None, Some(left)) => delete(context, &**left).await?,
+        (None, Some(left)) => delete(context, owner, &**left).await?,
         (None, None) => false,
     };
     Ok(wrote)

@@ -37,7 +37,7 @@ impl Reconciler for StoreServiceReconciler {
         let validated = validate::validate(&service, &seen)?;
         let children = build::build(&validated);
         // The children are many and large: they need not live in every reconciliation that waits.
-        let wrote = Box::pin(apply::apply(context, &seen, children)).await?;
+        let wrote = Box::pin(apply::apply(context, &service, &seen, children)).await?;
         let (status, findings) = status::derive(&validated, &seen, service.status.as_ref(), wrote, context.clock.now());
         let waits = findings.iter().any(|finding| !finding.holds && finding.condition == ConditionType::Ready);
         write_status(context, &*service, status, findings).await?;
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
     use crate::framework::{
         ReconcileError as _,
-        scenario::{Call, Scenario, made, reported, told},
+        scenario::{Call, Scenario, made, reported, still, told},
     };
 
     #[tokio::test]
@@ -94,10 +94,12 @@ mod tests {
             "/api/v1/namespaces/shop/services/green-hello",
         ];
         let gone = |path: &str| Call::ok(format!("DELETE {path}?"), json!({"kind": "Status", "status": "Success"}));
-        let mut calls: Vec<Call> = paths.into_iter().flat_map(made).collect();
-        calls.push(gone("/apis/greencommerce.dev/v1alpha1/namespaces/shop/storetopics/green-old"));
-        calls.push(gone("/apis/networking.k8s.io/v1/namespaces/shop/ingresses/green-hello"));
         let path = "/apis/greencommerce.dev/v1alpha1/namespaces/shop/storeservices/green-hello";
+        let mut calls: Vec<Call> = paths.into_iter().flat_map(made).collect();
+        calls.push(still(path, &service));
+        calls.push(gone("/apis/greencommerce.dev/v1alpha1/namespaces/shop/storetopics/green-old"));
+        calls.push(still(path, &service));
+        calls.push(gone("/apis/networking.k8s.io/v1/namespaces/shop/ingresses/green-hello"));
         calls.push(reported(path, json!(service)));
         calls.push(told("shop"));
         let (scenario, context, mut writers) = Scenario::of(calls);
@@ -106,7 +108,7 @@ mod tests {
         Box::pin(StoreServiceReconciler.reconcile(&context, Arc::new(service))).await.unwrap();
         let bodies = scenario.finish();
         assert_eq!(
-            (&bodies[8]["preconditions"]["uid"], &bodies[9]["preconditions"]["uid"]),
+            (&bodies[9]["preconditions"]["uid"], &bodies[11]["preconditions"]["uid"]),
             (&json!("8"), &json!("9"))
         );
     }
