@@ -5,13 +5,18 @@ use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::Own
 use kube::{
     Api, Resource, ResourceExt,
     api::{DeleteParams, ObjectMeta, Patch, PatchParams, Preconditions, PropagationPolicy},
+    core::DynamicObject,
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    Cached, Context, ReconcileError, Retry, content_hash, context::OPERATOR, difference, metrics, names::describe,
+    Cached, Context, ReconcileError, Retry, content_hash,
+    context::OPERATOR,
+    difference, metrics,
+    names::describe,
     namespace,
+    untyped::{objects, to_value},
 };
 
 /// Why a child could not be written.
@@ -88,16 +93,29 @@ pub(crate) fn owner_reference<K: Resource<DynamicType = ()>>(owner: &K) -> Owner
 ///
 /// `desired` carries its namespace, its labels and, if it has an owner, the owner reference. An object that is being
 /// deleted is left alone: its deletion wakes the owner again.
-pub(crate) fn apply<K>(context: &Context, desired: K) -> impl Future<Output = Result<bool, ApplyError>> + Send
+pub(crate) async fn apply<K>(context: &Context, desired: K) -> Result<bool, ApplyError>
 where
-    K: Cached
-        + Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Serialize
-        + DeserializeOwned
-        + std::fmt::Debug,
+    K: Cached + Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize,
 {
     // Large objects do not have to live as long as the call.
-    bring::<K>(context, Wanted::of(desired))
+    let (kind, wanted) = (K::kind(&()), Wanted::of(desired));
+    let name = wanted.meta.name.as_deref().unwrap_or_default();
+    let space = wanted.meta.namespace.as_deref().unwrap_or_default();
+    let live = context.cache.get::<K>(space, name).map(|live| Live::of(&*live));
+    let api = objects::<K>(&context.client, space);
+    bring(context, &kind, &api, live, wanted).await
+}
+
+/// A child as it is.
+struct Live {
+    meta: ObjectMeta,
+    body: Value,
+}
+
+impl Live {
+    fn of<K: Resource<DynamicType = ()> + Serialize>(live: &K) -> Self {
+        Self { meta: live.meta().clone(), body: to_value(live) }
+    }
 }
 
 /// A child as it should be.
@@ -117,24 +135,21 @@ impl Wanted {
     }
 }
 
-async fn bring<K>(context: &Context, wanted: Wanted) -> Result<bool, ApplyError>
-where
-    K: Cached
-        + Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Serialize
-        + DeserializeOwned
-        + std::fmt::Debug,
-{
+/// What of a child is the same for all kinds.
+async fn bring(
+    context: &Context,
+    kind: &str,
+    api: &Api<DynamicObject>,
+    live: Option<Live>,
+    wanted: Wanted,
+) -> Result<bool, ApplyError> {
     let Wanted { object, meta, body } = wanted;
     let name = meta.name.as_deref().unwrap_or_default();
-    let space = meta.namespace.as_deref().unwrap_or_default();
-    let api: Api<K> = Api::namespaced(context.client.clone(), space);
-    let live = context.cache.get::<K>(space, name);
     let why = match &live {
-        Some(live) if live.meta().deletion_timestamp.is_some() => return Ok(false),
+        Some(live) if live.meta.deletion_timestamp.is_some() => return Ok(false),
         Some(live) => {
-            check_owner(live.meta(), &meta, &object)?;
-            match difference::first(&to_value(&**live), &body) {
+            check_owner(&live.meta, &meta, &object)?;
+            match difference::first(&live.body, &body) {
                 Some(field) => format!("{field} differs"),
                 None => return Ok(false),
             }
@@ -149,9 +164,9 @@ where
             Err(source) => return Err(ApplyError::Read { object, source: Box::new(source) }),
         },
     };
-    match Box::pin(write(&api, name, &body, live.is_some())).await {
+    match Box::pin(write(api, name, &body, live.is_some())).await {
         Ok(()) => {
-            metrics::wrote(&K::kind(&()), "apply");
+            metrics::wrote(kind, "apply");
             context.written.note("apply", &object);
             tracing::info!(child = object, why, "applied");
             Ok(true)
@@ -162,10 +177,7 @@ where
 
 /// Writes by server-side apply. What someone else added to a list may contradict what we want in it, such as a second
 /// port of the same name; only then the whole list is replaced.
-async fn write<K>(api: &Api<K>, name: &str, body: &Value, exists: bool) -> Result<(), kube::Error>
-where
-    K: Resource + DeserializeOwned + Clone + std::fmt::Debug,
-{
+async fn write(api: &Api<DynamicObject>, name: &str, body: &Value, exists: bool) -> Result<(), kube::Error> {
     match api.patch_metadata(name, &PatchParams::apply(OPERATOR).force(), &Patch::Apply(body)).await {
         Err(kube::Error::Api(refusal)) if refusal.code == 422 && exists => {
             let replace = PatchParams { field_manager: Some(OPERATOR.to_owned()), ..PatchParams::default() };
@@ -183,14 +195,14 @@ where
 /// still described as it was when this was decided. If it is not, its own watch will tell.
 pub(crate) async fn delete<O, K>(context: &Context, owner: &O, seen: &K) -> Result<bool, ApplyError>
 where
-    O: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
-    K: Cached + Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + std::fmt::Debug,
+    O: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    K: Cached + Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {
     if seen.meta().deletion_timestamp.is_some() || !is_as_described(context, owner).await? {
         return Ok(false);
     }
     let object = describe(seen);
-    let api: Api<K> = Api::namespaced(context.client.clone(), namespace(seen));
+    let api = objects::<K>(&context.client, namespace(seen));
     let params = DeleteParams {
         preconditions: Some(Preconditions { uid: seen.uid(), resource_version: None }),
         propagation_policy: Some(PropagationPolicy::Background),
@@ -212,17 +224,13 @@ where
 /// Whether the API server holds the same object, at the same generation.
 async fn is_as_described<O>(context: &Context, owner: &O) -> Result<bool, ApplyError>
 where
-    O: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
+    O: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {
-    let api: Api<O> = Api::namespaced(context.client.clone(), namespace(owner));
+    let api = objects::<O>(&context.client, namespace(owner));
     let read = |source| ApplyError::Read { object: describe(owner), source: Box::new(source) };
     let live = api.get_metadata_opt(&owner.name_any()).await.map_err(read)?;
     let known = owner.meta();
     Ok(live.is_some_and(|live| live.metadata.uid == known.uid && live.metadata.generation == known.generation))
-}
-
-fn to_value<K: Serialize>(object: &K) -> Value {
-    serde_json::to_value(object).expect("Kubernetes objects have string keys and no failing serializer")
 }
 
 /// Refuses to touch an object that something else made or controls.

@@ -7,10 +7,10 @@ use kube::{
     Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use serde_json::json;
 
-use super::{Context, ReconcileError, Retry, chain, metrics, names::describe, namespace};
+use super::{Context, ReconcileError, Retry, chain, metrics, names::describe, namespace, objects};
 
 /// So long an object asks for the end of its data before its namespace goes without.
 const LONGEST_FAREWELL: SignedDuration = SignedDuration::from_secs(30);
@@ -42,7 +42,7 @@ pub(crate) fn has<K: Resource>(object: &K) -> bool {
 /// Adds our finalizer unless it is there.
 pub(crate) async fn add<K>(context: &Context, object: &K) -> Result<(), FinalizerError>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {
     if has(object) {
         return Ok(());
@@ -59,7 +59,7 @@ where
 /// Removes our finalizer if it is there; the API server then completes the deletion.
 pub(crate) async fn remove<K>(context: &Context, object: &K) -> Result<(), FinalizerError>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {
     if !has(object) {
         return Ok(());
@@ -111,10 +111,10 @@ async fn is_being_deleted(context: &Context, name: &str) -> bool {
 
 async fn patch<K, P>(context: &Context, object: &K, patch: &Patch<P>) -> Result<(), FinalizerError>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
     P: Serialize + std::fmt::Debug,
 {
-    let api: Api<K> = Api::namespaced(context.client.clone(), namespace(object));
+    let api = objects::<K>(&context.client, namespace(object));
     api.patch_metadata(&object.name_any(), &PatchParams::default(), patch)
         .await
         .map_err(|source| FinalizerError { object: describe(object), source: Box::new(source) })?;

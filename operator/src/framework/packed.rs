@@ -19,6 +19,9 @@ use kube::{
 };
 use lz4_flex::block::{compress_prepend_size_with_dict, decompress_size_prepended_with_dict};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::untyped::to_value;
 
 /// An object that is decoded when it is asked for.
 pub(crate) struct Packed<K> {
@@ -74,7 +77,7 @@ impl<K: Resource<DynamicType = ()> + Serialize> Writer<K> {
     }
 
     fn pack(&mut self, object: &K) -> Packed<K> {
-        let text = serde_json::to_vec(object).expect("an object has string keys");
+        let text = to_value(object).to_string().into_bytes();
         let sample = self.sample.get_or_insert_with(|| text.as_slice().into()).clone();
         let meta = object.meta();
         Packed {
@@ -122,7 +125,8 @@ fn fingerprint(hasher: &RandomState, label: &str, value: &str) -> u64 {
 impl<K: DeserializeOwned> Packed<K> {
     fn unpack(&self) -> K {
         let text = decompress_size_prepended_with_dict(&self.text, &self.sample).expect("it was compressed by us");
-        serde_json::from_slice(&text).expect("it was written by us")
+        let value: Value = serde_json::from_slice(&text).expect("it was written by us");
+        K::deserialize(value).expect("it was written by us")
     }
 }
 

@@ -1,7 +1,5 @@
 //! Statuses that never lie and are written only when they change.
 
-use std::fmt::Debug;
-
 use api::{ConditionType, Reason, Status};
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -9,14 +7,14 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
 };
 use kube::{
-    Api, Resource, ResourceExt,
+    Resource, ResourceExt,
     api::{Patch, PatchParams},
     core::object::HasStatus,
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use serde_json::json;
 
-use super::{Context, ReconcileError, Retry, context::OPERATOR, metrics, names::describe, namespace};
+use super::{Context, ReconcileError, Retry, context::OPERATOR, metrics, names::describe, namespace, objects};
 
 /// Messages are cut at this length; the API allows 32768 bytes.
 const LONGEST_MESSAGE: usize = 2000;
@@ -85,7 +83,7 @@ pub(crate) async fn write_status<K>(
     findings: Vec<Finding>,
 ) -> Result<(), StatusError>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + HasStatus + Clone + DeserializeOwned + Debug,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + HasStatus,
     K::Status: Status,
 {
     let before = object.status().cloned().unwrap_or_default();
@@ -157,10 +155,10 @@ fn headlines(findings: &[Finding], before: &[Condition]) -> Vec<(Reason, String)
 
 async fn patch<K>(context: &Context, object: &K, status: &K::Status) -> Result<(), kube::Error>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + HasStatus + Clone + DeserializeOwned + Debug,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + HasStatus,
     K::Status: Serialize,
 {
-    let api: Api<K> = Api::namespaced(context.client.clone(), namespace(object));
+    let api = objects::<K>(&context.client, namespace(object));
     let body = json!({
         "apiVersion": K::api_version(&()),
         "kind": K::kind(&()),

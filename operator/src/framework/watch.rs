@@ -1,6 +1,6 @@
 //! Keeping the cache current, and waking the controllers when something changes.
 
-use std::{collections::BTreeSet, fmt::Debug, future::Future, sync::Arc};
+use std::{collections::BTreeSet, future::Future, sync::Arc};
 
 use api::{ANNOTATION_SECRETS, MANAGED_BY, Reason, Store, StoreService, StoreTopic, label};
 use futures::StreamExt as _;
@@ -13,7 +13,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
-    core::{DeserializeGuard, PartialObjectMeta},
+    core::{DynamicObject, PartialObjectMeta, PartialObjectMetaExt as _},
     runtime::{
         WatchStreamExt as _,
         watcher::{self, Event},
@@ -26,7 +26,7 @@ use super::{
     cache::{Fill, Writers},
     chain, metrics,
     names::describe,
-    namespace,
+    namespace, untyped,
 };
 use crate::guests::{is_of_users, of_store};
 
@@ -81,13 +81,10 @@ struct Scope {
 }
 
 impl Scope {
-    fn api<K>(&self) -> Api<K>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
-    {
+    fn api<K: Resource<DynamicType = ()>>(&self) -> Api<DynamicObject> {
         match &self.namespace {
-            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
-            None => Api::all(self.client.clone()),
+            Some(namespace) => untyped::objects::<K>(&self.client, namespace),
+            None => untyped::all_objects::<K>(&self.client),
         }
     }
 }
@@ -103,7 +100,7 @@ impl Watches<'_> {
     /// are woken too, and the store.
     fn primary<K>(&self, writer: impl Fill<K>, hosts: fn(&K) -> Option<String>) -> Watch
     where
-        K: Cached + Resource<Scope = NamespaceResourceScope> + DeserializeOwned + Debug,
+        K: Cached + Resource<Scope = NamespaceResourceScope> + DeserializeOwned,
     {
         let wakes = move |object: &K, cache: &Cache| {
             let mut wakes = Wake::owners(object);
@@ -140,7 +137,7 @@ impl Watches<'_> {
     /// A kind of Kubernetes', as far as we wrote it: its changes wake its owner's controller.
     fn child<K>(&self, writer: impl Fill<K>, prune: fn(&mut K)) -> Watch
     where
-        K: Cached + Resource<Scope = NamespaceResourceScope> + DeserializeOwned + Debug,
+        K: Cached + Resource<Scope = NamespaceResourceScope> + DeserializeOwned,
     {
         self.watch(ours(), writer, prune, |object, _| Wake::owners(object))
     }
@@ -195,7 +192,11 @@ impl Watches<'_> {
 
     /// Secrets that users make wake those that read them. Only their names are asked for, and nothing of them is kept.
     fn secrets_of_others(&self) -> Watch {
-        let api: Api<PartialObjectMeta<Secret>> = self.scope.api();
+        let client = self.scope.client.clone();
+        let api: Api<PartialObjectMeta<Secret>> = match &self.scope.namespace {
+            Some(namespace) => Api::namespaced(client, namespace),
+            None => Api::all(client),
+        };
         let (cache, queues) = (self.context.cache.clone(), self.queues.clone());
         Box::pin(async move {
             let config = watcher::Config::default().labels(&format!("{}!={MANAGED_BY}", label::MANAGED_BY));
@@ -222,9 +223,9 @@ impl Watches<'_> {
         wakes: impl Fn(&K, &Cache) -> BTreeSet<Wake> + Send + 'static,
     ) -> Watch
     where
-        K: Cached + Resource<Scope = NamespaceResourceScope> + DeserializeOwned + Debug,
+        K: Cached + Resource<Scope = NamespaceResourceScope> + DeserializeOwned,
     {
-        let api: Api<DeserializeGuard<K>> = self.scope.api();
+        let api = self.scope.api::<K>();
         let (context, queues) = (self.context.clone(), self.queues.clone());
         Box::pin(pump(context, queues, api, config, writer, prune, wakes))
     }
@@ -276,13 +277,13 @@ fn broken<K: Resource<DynamicType = ()>>(error: &watcher::Error) {
 async fn pump<K>(
     context: Context,
     queues: Queues,
-    api: Api<DeserializeGuard<K>>,
+    api: Api<DynamicObject>,
     config: watcher::Config,
     mut writer: impl Fill<K>,
     prune: fn(&mut K),
     wakes: impl Fn(&K, &Cache) -> BTreeSet<Wake>,
 ) where
-    K: Cached + Resource<Scope = NamespaceResourceScope> + DeserializeOwned + Debug,
+    K: Cached + Resource<Scope = NamespaceResourceScope> + DeserializeOwned,
 {
     let mut listed = false;
     let mut events = watcher::watcher(api, config).default_backoff().boxed();
@@ -294,11 +295,8 @@ async fn pump<K>(
                 continue;
             }
         };
-        let Some(event) = well_formed(&context, event).await else { continue };
-        let event = event.modify(|object| {
-            drop_bookkeeping(object);
-            prune(object);
-        });
+        let Some(event) = well_formed::<K>(&context, event).await else { continue };
+        let event = event.modify(prune);
         writer.fill(&event);
         match &event {
             Event::Apply(object) | Event::Delete(object) => {
@@ -317,39 +315,39 @@ async fn pump<K>(
 }
 
 /// Passes on what fits its schema. The rest is reported and left out, so that one such object stops nothing.
-async fn well_formed<K>(context: &Context, event: Event<DeserializeGuard<K>>) -> Option<Event<K>>
+async fn well_formed<K>(context: &Context, event: Event<DynamicObject>) -> Option<Event<K>>
 where
     K: Cached + DeserializeOwned,
 {
     let gone = matches!(event, Event::Delete(_));
-    let (wrap, guard): (fn(K) -> Event<K>, _) = match event {
+    let (wrap, mut object): (fn(K) -> Event<K>, _) = match event {
         Event::Init => {
             context.cache.malformed.forget_kind::<K>();
             return Some(Event::Init);
         }
         Event::InitDone => return Some(Event::InitDone),
-        Event::Apply(guard) => (Event::Apply, guard),
-        Event::InitApply(guard) => (Event::InitApply, guard),
-        Event::Delete(guard) => (Event::Delete, guard),
+        Event::Apply(object) => (Event::Apply, object),
+        Event::InitApply(object) => (Event::InitApply, object),
+        Event::Delete(object) => (Event::Delete, object),
     };
-    match guard.0 {
+    drop_bookkeeping(&mut object);
+    let named: PartialObjectMeta<K> = object.metadata.clone().into_response_partial();
+    let invalid = match untyped::typed(&object) {
         Ok(object) => {
-            context.cache.malformed.forget(&object);
-            Some(wrap(object))
+            context.cache.malformed.forget(&named);
+            return Some(wrap(object));
         }
-        Err(invalid) => {
-            let note = format!("does not fit its schema and is ignored until it is corrected: {}", invalid.error);
-            let object = DeserializeGuard::<K>(Err(invalid));
-            if gone {
-                context.cache.malformed.forget(&object);
-                return None;
-            }
-            tracing::error!(object = describe(&object), note, "malformed object");
-            context.cache.malformed.note(&object, &note);
-            context.events.publish(&object, Reason::ObjectMalformed, &note).await;
-            None
-        }
+        Err(invalid) => invalid,
+    };
+    if gone {
+        context.cache.malformed.forget(&named);
+        return None;
     }
+    let note = format!("does not fit its schema and is ignored until it is corrected: {invalid}");
+    tracing::error!(object = describe(&named), note, "malformed object");
+    context.cache.malformed.note(&named, &note);
+    context.events.publish(&named, Reason::ObjectMalformed, &note).await;
+    None
 }
 
 fn everything(cache: &Cache) -> BTreeSet<Wake> {
@@ -361,9 +359,9 @@ fn everything(cache: &Cache) -> BTreeSet<Wake> {
 }
 
 /// What others note on objects for themselves: the API server who owns which field, kubectl the whole of what it applied.
-fn drop_bookkeeping<K: ResourceExt>(object: &mut K) {
-    object.managed_fields_mut().clear();
-    if let Some(annotations) = &mut object.meta_mut().annotations {
+fn drop_bookkeeping(object: &mut DynamicObject) {
+    object.metadata.managed_fields = None;
+    if let Some(annotations) = &mut object.metadata.annotations {
         annotations.remove(LAST_APPLIED);
     }
 }
@@ -388,6 +386,7 @@ fn prune_pod(pod: &mut Pod) {
 #[cfg(test)]
 mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+    use kube::core::ApiResource;
     use serde_json::{Value, json};
 
     use super::*;
@@ -410,7 +409,7 @@ mod tests {
 
     #[test]
     fn of_what_others_note_on_an_object_nothing_is_kept() {
-        let mut service = service("parcels", &json!({"store": "green", "image": "x:1"}));
+        let mut service = DynamicObject::new("parcels", &ApiResource::erase::<StoreService>(&()));
         service.managed_fields_mut().push(ManagedFieldsEntry::default());
         for annotation in [LAST_APPLIED, "greencommerce.dev/restart"] {
             service.annotations_mut().insert(annotation.to_owned(), "text".to_owned());

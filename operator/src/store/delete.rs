@@ -1,6 +1,6 @@
 //! The end of a Store: its data stays or goes, as its policy says.
 
-use std::{fmt::Debug, sync::Arc};
+use std::sync::Arc;
 
 use api::{DeletionPolicy, Store, StoreDatabase, StoreTopic};
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::PersistentVolumeClaim};
@@ -8,14 +8,13 @@ use kube::{
     Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
 };
-use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::{
     error::StoreError,
     names::{Names, TOPICS},
 };
-use crate::framework::{ApplyError, Context, delete as delete_child, namespace, remove_finalizer};
+use crate::framework::{ApplyError, Context, delete as delete_child, namespace, objects, remove_finalizer};
 
 /// Deletes the claims of the broker and the cache if the policy says so, then lets the Store go. What it owns goes with
 /// it; its StoreDatabase, and its topics on somebody else's brokers, get the same policy and honour it themselves.
@@ -52,13 +51,13 @@ async fn hand_down_policy<K>(
     held: DeletionPolicy,
 ) -> Result<(), ApplyError>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + Debug,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {
     if held == store.spec.deletion_policy {
         return Ok(());
     }
     let (space, name) = (namespace(store), child.name_any());
-    let api: Api<K> = Api::namespaced(context.client.clone(), space);
+    let api = objects::<K>(&context.client, space);
     let patch = json!({"metadata": {"uid": child.uid()}, "spec": {"deletionPolicy": store.spec.deletion_policy}});
     match api.patch_metadata(&name, &PatchParams::default(), &Patch::Merge(&patch)).await {
         Ok(_) => Ok(()),

@@ -3,13 +3,13 @@
 use api::{ANNOTATION_APPLIED, StoreService, StoreTopic};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
-    Api, ResourceExt,
+    ResourceExt,
     api::{Patch, PatchParams},
 };
 use serde_json::json;
 
 use super::{build::Children, dereference::Seen};
-use crate::framework::{ApplyError, Context, apply as apply_child, delete, namespace};
+use crate::framework::{ApplyError, Context, apply as apply_child, delete, namespace, objects};
 
 /// Field manager under which the number of pods is kept while it passes from the operator to the autoscaler.
 const HANDOVER: &str = "greencommerce-operator-handover";
@@ -69,19 +69,19 @@ async fn hand_over_replicas(context: &Context, seen: &Seen) -> Result<(), ApplyE
     if replicas <= 1 || !deployment.annotations().contains_key(ANNOTATION_APPLIED) {
         return Ok(());
     }
-    let api: Api<Deployment> = Api::namespaced(context.client.clone(), namespace(&**deployment));
+    let api = objects::<Deployment>(&context.client, namespace(&**deployment));
     let hold = json!({
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": deployment.name_any(), "uid": deployment.uid()},
         "spec": {"replicas": replicas},
     });
-    api.patch(&deployment.name_any(), &PatchParams::apply(HANDOVER).force(), &Patch::Apply(&hold)).await.map_err(
-        |source| ApplyError::Write {
+    api.patch_metadata(&deployment.name_any(), &PatchParams::apply(HANDOVER).force(), &Patch::Apply(&hold))
+        .await
+        .map_err(|source| ApplyError::Write {
             verb: "hand over the replicas of",
             object: format!("Deployment {}/{}", namespace(&**deployment), deployment.name_any()),
             source: Box::new(source),
-        },
-    )?;
+        })?;
     Ok(())
 }
