@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     fmt::Debug,
+    path::PathBuf,
     sync::OnceLock,
     time::{Duration, Instant},
 };
@@ -73,7 +74,7 @@ impl<'a> Space<'a> {
     }
 
     /// Starts an operator that looks after this namespace, through `proxy` where there is one. Returns once it works.
-    pub async fn operator(&self, program: &str, proxy: Option<&Proxy>) -> Operator {
+    pub async fn operator(&self, program: impl Into<PathBuf>, proxy: Option<&Proxy>) -> Operator {
         let launch = Launch::new(program).namespace(&self.name);
         let launch = match proxy {
             Some(proxy) => launch.server(proxy.url()),

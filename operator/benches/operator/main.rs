@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use self::{
     changes::{Percentiles, Place},
     process::Usage,
-    setup::OPERATOR,
+    setup::program,
 };
 
 /// Services there are when latency is taken for the first time.
@@ -64,7 +64,7 @@ async fn measure(options: &Options) -> Result<Value> {
     let stores = stores::measure(cluster, options.stores).await?;
     // Where the operator looks, and where nobody but the bare client is.
     let (watched, bare) = (Place::new(cluster.space().await), Place::new(cluster.space().await));
-    let operator = watched.space.operator(OPERATOR, None).await;
+    let operator = watched.space.operator(program(), None).await;
     let empty = process::memory(operator.pid())?;
     let (changes, services) = (options.changes, options.services.max(FEW));
 

@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use kubekit::{Cluster, Launch, Mark, Space};
 use serde_json::json;
 
-use crate::{own_server::OwnServer, process, setup::OPERATOR};
+use crate::{own_server::OwnServer, process, setup::program};
 
 /// Ports of the database servers, from this one on; each takes the first free one.
 const FIRST_PORT: u16 = 26100;
@@ -30,7 +30,7 @@ pub(crate) struct Memory {
 /// Brings up stores with every service, each in a namespace and on a database server of its own, as databases have the
 /// same names in all of them. An operator of all namespaces looks after them.
 pub(crate) async fn measure(cluster: &Cluster, stores: u16) -> Result<Memory> {
-    let operator = Launch::new(OPERATOR).start(cluster);
+    let operator = Launch::new(program()).start(cluster);
     operator.ready().await;
     let servers = tokio::task::spawn_blocking(move || servers(stores.max(FEW + 1))).await?;
     let (first, others) = servers.split_at(usize::from(FEW));

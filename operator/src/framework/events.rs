@@ -84,11 +84,24 @@ fn shortened(note: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::shortened;
+    use super::*;
+    use crate::framework::scenario::{Scenario, told};
 
     #[test]
     fn long_notes_are_cut_between_characters() {
         assert_eq!(shortened("short"), "short");
         assert!(shortened(&"ä".repeat(900)).len() <= 1024);
+    }
+
+    /// An event that is remembered is counted up by a patch; here each is made anew, the first one again as well.
+    #[tokio::test]
+    async fn an_event_is_forgotten_after_many_others() {
+        let objects: Vec<String> = (0..REMEMBERED).chain([0]).map(|number| number.to_string()).collect();
+        let (scenario, context, _) = Scenario::of(objects.iter().map(|_| told("shop")).collect());
+        for uid in objects {
+            let object = ObjectReference { namespace: Some("shop".to_owned()), uid: Some(uid), ..Default::default() };
+            context.events.publish_about(&object, Reason::BrokerUnreachable, "no answer").await;
+        }
+        scenario.finish();
     }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{
     servers::Lent,
-    setup::{OPERATOR, cluster},
+    setup::{cluster, program},
     story::{self, END, Ending, LOOK, Step, Story, act, arrives, begin, has_looked_at_everything, service, tell},
 };
 
@@ -155,7 +155,7 @@ async fn disturbed(
     let crashed = crash_or_end(&space, &proxy, expected).await;
     let last = if crashed {
         first.kill();
-        let second = space.operator(OPERATOR, Some(&proxy)).await;
+        let second = space.operator(program(), Some(&proxy)).await;
         arrives(&space, &what, &expected.state).await;
         second
     } else {

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::sync::OnceCell;
 
 use crate::{
-    setup::{OPERATOR, cluster},
+    setup::{cluster, program},
     story::{
         END, Ending, Step, Story, act, arrives, arrives_somehow, begin, has_looked_at_everything, rest, service,
         undisturbed,
@@ -162,7 +162,7 @@ async fn a_view_of_the_past_deletes_nothing_that_is_there_now() {
     space.apply(&service(&json!({"replicas": 2}))).await;
     proxy.remember_lists(cluster).await;
 
-    let second = space.operator(OPERATOR, None).await;
+    let second = space.operator(program(), None).await;
     space.ready("StoreService", "green-catalog").await;
     space.apply(&scaled).await;
     eventually("another autoscaler", || async { space.lives(Mark::BEGINNING)[AUTOSCALER].created == 2 }).await;
@@ -174,15 +174,16 @@ async fn a_view_of_the_past_deletes_nothing_that_is_there_now() {
     // No watch tells of the present before the past was acted upon.
     proxy.set(Faults { delay: Some(Duration::MAX), ..Faults::default() });
     proxy.serve_stale_lists();
-    let third = space.operator(OPERATOR, Some(&proxy)).await;
+    let third = space.operator(program(), Some(&proxy)).await;
     assert_eq!(proxy.stale_lists_left(), 0, "the past was not looked at");
     has_looked_at_everything(&space, &third).await;
     proxy.heal();
     proxy.cut_watches();
     arrives_somehow(&space, "a view of the past", &now).await;
     rest(&space, END).await;
-    let deletions = space.writes(Mark::BEGINNING).into_iter().filter(|w| w.user == third.user() && w.verb == "delete");
-    assert_eq!(Vec::from_iter(deletions), [], "what is described anew was acted upon as it was");
+    let mut writes = space.writes(Mark::BEGINNING);
+    writes.retain(|write| write.user == third.user() && write.verb == "delete");
+    assert_eq!(writes, [], "what is described anew was acted upon as it was");
     assert_eq!(autoscaler_uid(&space).await, uid, "the autoscaler of today was deleted");
     assert_eq!(space.lives(Mark::BEGINNING)[AUTOSCALER], Lives { created: 2, deleted: 1 });
 }

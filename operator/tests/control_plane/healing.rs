@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::{
     database::{administrator, postgres, remove},
-    setup::{OPERATOR, cluster},
+    setup::{cluster, program},
     story::{named_service, service},
 };
 
@@ -38,7 +38,7 @@ const CROWD: usize = 40;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_server_that_was_away_is_used_once_it_is_there() {
     let space = cluster().await.space().await;
-    let operator = space.operator(OPERATOR, None).await;
+    let operator = space.operator(program(), None).await;
     let mut door = Door::closed().await;
     space.apply(&administrator()).await;
     space.apply(&database(&space, "green", door.address)).await;
@@ -53,7 +53,7 @@ async fn a_database_server_that_was_away_is_used_once_it_is_there() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_administrator_who_is_let_in_later_is_enough_wherever_that_is_done() {
     let space = cluster().await.space().await;
-    let operator = space.operator(OPERATOR, None).await;
+    let operator = space.operator(program(), None).await;
     let role = format!("{}_dba", space.identifier());
     let secret = |username: &str| {
         let mut secret = administrator();
@@ -80,7 +80,7 @@ async fn an_administrator_who_is_let_in_later_is_enough_wherever_that_is_done() 
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_that_accept_a_connection_and_say_nothing_are_told_of_too() {
     let space = cluster().await.space().await;
-    let _operator = space.operator(OPERATOR, None).await;
+    let _operator = space.operator(program(), None).await;
     let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = mute.local_addr().unwrap();
     space.apply(&administrator()).await;
@@ -94,7 +94,7 @@ async fn servers_that_accept_a_connection_and_say_nothing_are_told_of_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn brokers_that_were_away_are_used_once_they_are_there() {
     let space = cluster().await.space().await;
-    let _operator = space.operator(OPERATOR, None).await;
+    let _operator = space.operator(program(), None).await;
     let mut door = Door::closed().await;
     space.apply(&topic(&space, door.address)).await;
     says(&space, "StoreTopic", "own", "BrokerUnreachable").await;
@@ -106,7 +106,7 @@ async fn brokers_that_were_away_are_used_once_they_are_there() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_was_missing_is_used_once_it_is_there() {
     let space = cluster().await.space().await;
-    let operator = space.operator(OPERATOR, None).await;
+    let operator = space.operator(program(), None).await;
     space.apply(&service(&json!({"database": {"secretRef": {"name": "own"}}}))).await;
     space.apply(&database(&space, "green", ([127, 0, 0, 1], postgres().port()).into())).await;
     says(&space, "StoreService", "green-catalog", "SecretMissing").await;
@@ -126,7 +126,7 @@ async fn a_secret_that_was_missing_is_used_once_it_is_there() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_that_somebody_else_had_is_taken_once_it_is_free() {
     let space = cluster().await.space().await;
-    let _operator = space.operator(OPERATOR, None).await;
+    let _operator = space.operator(program(), None).await;
     let holder = json!({
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": "holder"},
         "spec": {"type": "NodePort", "ports": [{"port": 80, "nodePort": 31999}]},
@@ -148,7 +148,7 @@ async fn servers_that_keep_silent_hold_up_no_other() {
         space.apply(&database(&space, &format!("silent-{number}"), hole.address)).await;
         space.apply(&silent_topic(number, hole.address)).await;
     }
-    let operator = space.operator(OPERATOR, None).await;
+    let operator = space.operator(program(), None).await;
     let begun = Instant::now();
     for number in 0..CROWD {
         let name = format!("silent-{number}");

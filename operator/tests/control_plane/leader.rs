@@ -11,7 +11,7 @@ use kubekit::{Launch, Mark, Operator, Space, wait_until};
 use serde_json::{Value, json};
 
 use crate::{
-    setup::{OPERATOR, cluster},
+    setup::{cluster, program},
     story::service,
 };
 
@@ -109,7 +109,7 @@ pub(crate) async fn leader_and_standby(space: &Space<'_>) -> (Operator, Operator
 }
 
 pub(crate) fn candidate(space: &Space<'_>) -> Launch {
-    Launch::new(OPERATOR).namespace(space.name()).candidate(space.name())
+    Launch::new(program()).namespace(space.name()).candidate(space.name())
 }
 
 /// As the last leader leaves it: who finds no lease at all waits before it makes one.

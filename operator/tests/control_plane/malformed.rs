@@ -5,7 +5,7 @@ use kubekit::eventually;
 use serde_json::json;
 
 use crate::{
-    setup::{self, OPERATOR, cluster},
+    setup::{self, cluster, program},
     story::named_service,
 };
 
@@ -42,7 +42,7 @@ async fn an_object_from_before_a_schema_change_stops_nothing_and_is_taken_up_onc
     let refused = named_service("green-refused", &json!({"replicas": "three"}));
     eventually("the new schema to be in force", || async { space.try_apply(&refused).await.is_err() }).await;
 
-    let operator = space.operator(OPERATOR, None).await;
+    let operator = space.operator(program(), None).await;
     space.apply(&named_service("green-new", &json!({}))).await;
     space.ready("StoreService", "green-new").await;
     assert!(space.get("Deployment", "green-old").await.is_none());
@@ -56,7 +56,7 @@ async fn an_object_from_before_a_schema_change_stops_nothing_and_is_taken_up_onc
 async fn one_service_of_fifty_that_always_fails_does_not_stop_the_others() {
     let cluster = cluster().await;
     let space = cluster.space().await;
-    let _operator = space.operator(OPERATOR, None).await;
+    let _operator = space.operator(program(), None).await;
     let broken = named_service("green-broken", &json!({"database": {"secretRef": {"name": "nowhere"}}}));
     space.apply(&broken).await;
     for number in 1..50 {

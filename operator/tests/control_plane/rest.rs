@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     database::administrator,
-    setup::{OPERATOR, cluster},
+    setup::{cluster, program},
     shop::{self, Server},
     story::{END, has_looked_at_everything, rest, service},
 };
@@ -20,7 +20,7 @@ async fn nothing_is_written_for_a_minute_in_which_nothing_changes_nor_by_an_oper
     let cluster = cluster().await;
     let space = cluster.space().await;
     let _server = Server::lock().await;
-    let first = space.operator(OPERATOR, None).await;
+    let first = space.operator(program(), None).await;
     settle(&space).await;
 
     let mark = cluster.audit().mark();
@@ -28,7 +28,7 @@ async fn nothing_is_written_for_a_minute_in_which_nothing_changes_nor_by_an_oper
     assert_eq!(space.writes(mark), [], "the operator wrote although nothing changed");
 
     first.kill();
-    let second = space.operator(OPERATOR, None).await;
+    let second = space.operator(program(), None).await;
     has_looked_at_everything(&space, &second).await;
     rest(&space, END).await;
     assert_eq!(space.writes(mark), [], "a new operator wrote although nothing changed");

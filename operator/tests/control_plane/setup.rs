@@ -1,12 +1,14 @@
 //! One control plane for all tests of this binary, with what the chart would install.
 
-use std::sync::OnceLock;
+use std::{path::PathBuf, sync::OnceLock};
 
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use kubekit::{Cluster, Setup};
 
-/// The operator's program.
-pub(crate) const OPERATOR: &str = env!("CARGO_BIN_EXE_operator");
+/// The operator's program: the one that `OPERATOR_PROGRAM` names, such as the one that images carry, else that of this build.
+pub(crate) fn program() -> PathBuf {
+    std::env::var_os("OPERATOR_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_operator").into(), PathBuf::from)
+}
 
 const RULES_BEGIN: &str = r#"{{- define "greencommerce.rules" -}}"#;
 const RULES_END: &str = "{{- end -}}";

@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
     database::{administrator, external, remove},
-    setup::{OPERATOR, cluster},
+    setup::{cluster, program},
     story::{END, Step, Story, act, arrives, begin, undisturbed},
 };
 
@@ -78,7 +78,7 @@ async fn a_shop_opens_although_the_operator_is_killed_at_each_of_its_writes() {
     let mut lives = 1;
     while crashes(&space, &proxy).await {
         operator.kill();
-        operator = space.operator(OPERATOR, Some(&proxy)).await;
+        operator = space.operator(program(), Some(&proxy)).await;
         proxy.crash(Crash::Unanswered(1), &operator);
         lives += 1;
     }

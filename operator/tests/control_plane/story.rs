@@ -8,7 +8,7 @@ use std::{
 use kubekit::{Cluster, DEADLINE, Lives, Mark, Operator, Proxy, Space, State, eventually};
 use serde_json::{Value, json};
 
-use crate::setup::OPERATOR;
+use crate::setup::program;
 
 /// So long without a write is the end: nothing the operator waits for takes longer.
 pub(crate) const END: Duration = Duration::from_millis(1500);
@@ -104,7 +104,7 @@ pub(crate) async fn last_state(space: &Space<'_>) -> State {
 
 /// An operator, and what the story starts from. An object may stand there several times, as it is one after the other.
 pub(crate) async fn begin(space: &Space<'_>, story: &Story, proxy: Option<&Proxy>) -> Operator {
-    let operator = space.operator(OPERATOR, proxy).await;
+    let operator = space.operator(program(), proxy).await;
     for object in &story.before {
         space.apply(object).await;
         let (kind, name) = (object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap());

@@ -7,7 +7,7 @@ use kubekit::{Crash, DEADLINE, Lives, Mark, Operator, Proxy, Space, State};
 
 use crate::{
     crash::{Scene, comes_to_an_end, has_crashed},
-    setup::{OPERATOR, cluster},
+    setup::{cluster, program},
     story::{LOOK, Step, act, begin, has_looked_at_everything, last_state},
 };
 
@@ -92,7 +92,7 @@ impl Journey<'_> {
         };
         if crashed {
             self.operator.kill();
-            self.operator = self.space.operator(OPERATOR, Some(&self.proxy)).await;
+            self.operator = self.space.operator(program(), Some(&self.proxy)).await;
             has_looked_at_everything(&self.space, &self.operator).await;
         } else {
             self.proxy.spare();

@@ -130,6 +130,12 @@ fn build(
     Ok(images)
 }
 
+/// Builds the programs that images carry, and says where one of them is.
+pub(crate) fn program(step: &Step, name: &str) -> Result<PathBuf> {
+    let programs = binaries::ensure(step, &recipe::all(&recipe::root())?)?;
+    Ok(programs.path(name)?.to_path_buf())
+}
+
 /// `cargo xtask images`
 pub(crate) fn run(options: &Options) -> Result<()> {
     let provider = cluster::choose(options.provider);

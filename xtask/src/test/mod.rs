@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::{
-    tools,
+    images, tools,
     ui::{self, Step, Ui},
     workspace,
 };
@@ -59,7 +59,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if options.wants(Part::Services) {
         run.check("Tools", tools::link_control_plane);
-        run.tests("Service tests", suites::services);
+        // The one that is shipped is killed and started hundreds of times.
+        let mut operator = None;
+        run.check("Release build", |step| {
+            operator = Some(images::program(step, "operator")?);
+            Ok(())
+        });
+        run.tests("Service tests", |step| suites::services(step, operator.as_deref()));
     }
     if options.wants(Part::Checks) || options.wants(Part::Cluster) {
         run.check("Chart", chart::check);

@@ -1,5 +1,7 @@
 //! The tests themselves. One set of features and one profile, so that everything is compiled once.
 
+use std::path::Path;
+
 use anyhow::Result;
 
 use crate::{command::Cmd, ui::Step, workspace};
@@ -20,8 +22,13 @@ pub(super) fn unit(step: &Step) -> Result<()> {
 const SERVICE_TESTS: &str = "6";
 
 /// The tests in `tests/` folders. The first that needs a backing service starts it, the same that `cargo xtask dev` uses.
-pub(super) fn services(step: &Step) -> Result<()> {
-    cargo_test(step).args(["--no-fail-fast", "--test", "*"]).env("RUST_TEST_THREADS", SERVICE_TESTS).run()
+/// Where an operator runs as a process of its own, it is this one.
+pub(super) fn services(step: &Step, operator: Option<&Path>) -> Result<()> {
+    let tests = cargo_test(step).args(["--no-fail-fast", "--test", "*"]).env("RUST_TEST_THREADS", SERVICE_TESTS);
+    match operator {
+        Some(program) => tests.env("OPERATOR_PROGRAM", program).run(),
+        None => tests.run(),
+    }
 }
 
 /// A cluster with a store on it, as a person would make it: by this very program, whose file an earlier step may have
