@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use uuid::Uuid;
 
 use crate::{
-    framework::{LogFormat, init_telemetry},
+    framework::{Endpoint, LogFormat, Telemetry},
     leader::Candidate,
     manager::{self, Settings},
 };
@@ -42,6 +42,10 @@ struct Run {
     /// How log lines look.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value = "json")]
     log_format: LogFormat,
+    /// Send traces of the reconciliations to this OpenTelemetry Collector by OTLP over gRPC, for example
+    /// `http://otel-collector.observability:4317`. Without it no traces are taken.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", default_value = "", hide_default_value = true)]
+    otlp_endpoint: String,
     #[command(flatten)]
     election: Election,
 }
@@ -59,9 +63,9 @@ struct Election {
     /// Name of the lease. Operators that look after different namespaces have different ones.
     #[arg(long, env = "LEASE_NAME", default_value = "greencommerce-operator")]
     lease_name: String,
-    /// What this process is called in the lease, followed by an id of its own.
-    #[arg(long, env = "POD_NAME", default_value = "operator")]
-    pod_name: String,
+    /// What this process is called in the lease, followed by an id of its own, and in traces. `operator` if it is not said.
+    #[arg(long, env = "POD_NAME")]
+    pod_name: Option<String>,
 }
 
 impl Cli {
@@ -69,9 +73,14 @@ impl Cli {
     pub fn execute(self) -> anyhow::Result<()> {
         match self.command {
             Command::Run(run) => {
+                let telemetry = Telemetry {
+                    log_level: run.log_level,
+                    log_format: run.log_format,
+                    traces: Endpoint::parse(&run.otlp_endpoint)?,
+                    pod_name: run.election.pod_name.clone(),
+                };
                 let candidate = run.election.candidate()?;
-                init_telemetry(&run.log_level, run.log_format)?;
-                manager::run(Settings { ops_addr: run.ops_addr, namespace: run.watch_namespace, candidate })
+                manager::run(Settings { ops_addr: run.ops_addr, namespace: run.watch_namespace, candidate }, &telemetry)
             }
             Command::Crds => print_crds(),
         }
@@ -88,7 +97,7 @@ impl Election {
              election off with --leader-elect=false if no other operator runs",
         )?;
         // A container that starts again in the same Pod is another process: it must not take itself for the one before.
-        let identity = format!("{}_{}", self.pod_name, Uuid::now_v7());
+        let identity = format!("{}_{}", self.pod_name.as_deref().unwrap_or("operator"), Uuid::now_v7());
         Ok(Some(Candidate { identity, namespace, name: self.lease_name }))
     }
 }
@@ -112,6 +121,13 @@ mod tests {
             Command::Run(run) => run.election,
             Command::Crds => unreachable!("the command is run"),
         }
+    }
+
+    #[test]
+    fn a_malformed_endpoint_for_traces_is_refused_before_anything_starts() {
+        let arguments = ["operator", "run", "--leader-elect=false", "--otlp-endpoint=collector:4317"];
+        let refusal = Cli::parse_from(arguments).execute().unwrap_err().to_string();
+        assert!(refusal.contains("does not begin with http://"), "{refusal}");
     }
 
     #[test]

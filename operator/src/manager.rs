@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     framework::{
-        Cache, Context, Gate, Phases, Queues, Receivers, Uptime, install_metrics, run as run_controller, serve_ops,
-        show_leading, tell_of_malformed,
+        Cache, Context, Gate, Phases, Queues, Receivers, Telemetry, TraceWrites, Uptime, install_metrics,
+        run as run_controller, serve_ops, show_leading, tell_of_malformed,
     },
     leader::{Candidate, Leadership},
     store::StoreReconciler,
@@ -50,13 +50,21 @@ pub(crate) struct Settings {
 /// Runs the operator until SIGTERM or SIGINT, or until a part of it ends, which is an error.
 ///
 /// Two worker threads are enough: the work is waiting for the API server.
-pub(crate) fn run(settings: Settings) -> anyhow::Result<()> {
+pub(crate) fn run(settings: Settings, telemetry: &Telemetry) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
+    let traces = {
+        let _sends = runtime.enter();
+        telemetry.start()?
+    };
     let outcome = runtime.block_on(supervise(settings));
+    // The next one leads already.
+    if let Some(traces) = traces {
+        traces.end();
+    }
     runtime.shutdown_timeout(THREADS);
     outcome
 }
@@ -209,7 +217,7 @@ async fn client(gate: &Gate) -> anyhow::Result<Client> {
     let agent = HeaderValue::from_static(concat!("greencommerce-operator/", env!("CARGO_PKG_VERSION")));
     config.headers.push((USER_AGENT, agent));
     let client = ClientBuilder::try_from(config).context("cannot set up the connection to the API server")?;
-    Ok(client.with_layer(gate).build())
+    Ok(client.with_layer(gate).with_layer(&TraceWrites).build())
 }
 
 type Ended = Result<(&'static str, anyhow::Result<()>), JoinError>;

@@ -54,7 +54,7 @@ pub(crate) use pods::{PodTrouble, trouble_of};
 pub(crate) use reach::{Refused, Unreachable, patience, reach};
 pub(crate) use run::{Phases, Reconciler, run};
 pub(crate) use status::{Finding, StatusError, write_status};
-pub(crate) use telemetry::{LogFormat, init as init_telemetry};
+pub(crate) use telemetry::{Endpoint, LogFormat, Telemetry, TraceWrites, followed, of_brokers, of_server};
 pub(crate) use untyped::objects;
 pub(crate) use uptime::Uptime;
 pub(crate) use wake::{Queues, Receivers, Wake};

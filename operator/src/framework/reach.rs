@@ -9,7 +9,10 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-use super::Context;
+use super::{
+    Context,
+    telemetry::{followed, of_knock},
+};
 
 /// How long a server may take to accept a connection, the look-up of its name included.
 const ACCEPT: Duration = Duration::from_secs(1);
@@ -48,7 +51,7 @@ pub(crate) enum Refused {
 
 /// Whether any of the addresses (`host:port`) accepts a connection. Others may work meanwhile.
 pub(crate) async fn reach(context: &Context, addresses: &[String], refused: Refused) -> Result<(), Unreachable> {
-    context.slot.outside(any(addresses, refused)).await
+    context.slot.outside(followed(of_knock(addresses), any(addresses, refused))).await
 }
 
 /// The first that accepts will do. If none does, the failure of the one that is named first is told.

@@ -24,7 +24,7 @@ use super::{
     chain, metrics,
     names::describe,
     slot::Slots,
-    write_status,
+    telemetry, write_status,
 };
 
 /// Objects of one kind that are worked at at the same time.
@@ -152,7 +152,14 @@ where
         };
         let running = self.context.activity.starts(R::NAME, &name_of(&key));
         let object_name = describe(&*object);
-        let span = tracing::info_span!("reconcile", controller = R::NAME, object = object_name, id = %running.id);
+        let span = tracing::info_span!(
+            "reconcile",
+            controller = R::NAME,
+            object = object_name,
+            id = %running.id,
+            trace_id = tracing::field::Empty,
+        );
+        telemetry::begin(&span, &R::Object::kind(&()));
         self.measured(&context, key, object).instrument(span).await
     }
 
@@ -173,6 +180,9 @@ where
         let result = self.reconciler.reconcile(context, object.clone()).await;
         let failure = result.as_ref().err().map(ReconcileError::reason);
         metrics::reconciled(R::NAME, started.elapsed(), failure);
+        if let Some(reason) = failure {
+            telemetry::fail(&tracing::Span::current(), reason.as_str());
+        }
         Ok(match result {
             Ok(action) => {
                 self.backoff.succeeded(&key);

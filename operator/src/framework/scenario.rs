@@ -6,10 +6,13 @@ use std::{
 };
 
 use axum::http::{Request, Response};
-use kube::{Client, Resource, client::Body};
+use kube::{
+    Resource,
+    client::{Body, ClientBuilder},
+};
 use serde_json::{Value, json};
 
-use super::{Cache, Context, Gate, cache::Writers};
+use super::{Cache, Context, Gate, TraceWrites, cache::Writers};
 
 /// A call that is expected, and its answer.
 pub(crate) struct Call {
@@ -90,7 +93,8 @@ impl Scenario {
         let serving = state.clone();
         let server = tower::service_fn(move |request: Request<Body>| answer(serving.clone(), request));
         let (cache, writers) = Cache::new();
-        (Self(state), Context::new(Client::new(server, "default"), Arc::new(cache), Gate::open()), writers)
+        let client = ClientBuilder::new(server, "default").with_layer(&TraceWrites).build();
+        (Self(state), Context::new(client, Arc::new(cache), Gate::open()), writers)
     }
 
     /// Fails if a call came that was not expected, or one did not come. Gives the bodies of those that came.

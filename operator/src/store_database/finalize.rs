@@ -6,7 +6,8 @@ use kube::ResourceExt;
 
 use super::{dereference::administrator, error::Error, sql, validate};
 use crate::framework::{
-    Context, Refused, delete, goes_with_its_namespace, has_finalizer, namespace, reach, remove_finalizer,
+    Context, Refused, delete, followed, goes_with_its_namespace, has_finalizer, namespace, of_server, reach,
+    remove_finalizer,
 };
 
 /// Removes the data or leaves it, then lets the resource go. The server itself goes with its owner.
@@ -31,7 +32,8 @@ async fn remove_data(context: &Context, database: &StoreDatabase) -> Result<(), 
         let removal = validate::removal(database, &admin)?;
         reach(context, &[removal.server.address()], Refused::GiveUp).await?;
         let conversation = sql::remove(&removal.server, &removal.tenancy, &removal.names);
-        context.gate.guard(Box::pin(conversation)).await??;
+        let span = of_server("remove", &removal.server.host, removal.server.port);
+        context.gate.guard(Box::pin(followed(span, conversation))).await??;
     }
     let (namespace, name) = (namespace(database), database.name_any());
     for claim in context.cache.labelled::<PersistentVolumeClaim>(namespace, label::DATABASE, &name) {

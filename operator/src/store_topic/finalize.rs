@@ -10,7 +10,8 @@ use super::{
     validate,
 };
 use crate::framework::{
-    Context, NotLeading, Refused, goes_with_its_namespace, has_finalizer, namespace, reach, remove_finalizer,
+    Context, NotLeading, Refused, followed, goes_with_its_namespace, has_finalizer, namespace, of_brokers, reach,
+    remove_finalizer,
 };
 
 /// Deletes the topic or leaves it, then lets the resource go.
@@ -36,6 +37,7 @@ async fn delete(context: &Context, topic: &StoreTopic) -> Result<Result<(), Dele
         return Ok(Err(silence.into()));
     }
     let conversation = async { Brokers::new(&addresses.join(","))?.delete(&topic.spec.topic_name).await };
+    let conversation = followed(of_brokers("delete", &addresses, &topic.spec.topic_name), conversation);
     Ok(context.gate.guard(conversation).await?.map_err(DeleteError::from))
 }
 

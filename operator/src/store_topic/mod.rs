@@ -14,7 +14,9 @@ use api::{ConditionType, Reason, StoreTopic};
 use kube::runtime::controller::Action;
 
 use self::{brokers::Brokers, error::Error};
-use crate::framework::{Context, Reconciler, Refused, add_finalizer, namespace, patience, reach, write_status};
+use crate::framework::{
+    Context, Reconciler, Refused, add_finalizer, followed, namespace, of_brokers, patience, reach, write_status,
+};
 
 /// How often the brokers are looked at again: nothing tells when somebody changes a topic by hand.
 const RESYNC: Duration = Duration::from_mins(1);
@@ -52,7 +54,9 @@ impl Reconciler for StoreTopicReconciler {
         reach(context, &addresses, Refused::GiveUp).await?;
         let patience = patience(topic.status.as_ref(), ConditionType::Ready, Reason::BrokerUnreachable);
         let brokers = Brokers::new(&addresses.join(","))?.patient_for(patience);
-        let outcome = context.gate.guard(Box::pin(brokers.ensure(&topic.spec.topic_name, &desired))).await??;
+        let span = of_brokers("ensure", &addresses, &topic.spec.topic_name);
+        let conversation = followed(span, brokers.ensure(&topic.spec.topic_name, &desired));
+        let outcome = context.gate.guard(Box::pin(conversation)).await??;
         let (status, findings) = status::status(&topic.spec.topic_name, &outcome);
         write_status(context, &*topic, status, findings).await?;
         Ok(Action::requeue(RESYNC))
