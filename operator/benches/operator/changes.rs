@@ -17,7 +17,7 @@ pub(crate) struct Percentiles {
 }
 
 impl Percentiles {
-    fn of(mut times: Vec<Duration>) -> Self {
+    pub(crate) fn of(mut times: Vec<Duration>) -> Self {
         times.sort_unstable();
         let rank = |percent: usize| (times.len() * percent).div_ceil(100).clamp(1, times.len());
         Self { p50: times[rank(50) - 1], p99: times[rank(99) - 1] }

@@ -1,6 +1,9 @@
 //! Figures of the operator on a control plane without nodes, as one JSON object; `cargo xtask bench operator` runs this
 //! and writes docs/benchmarks.md.
 
+#[expect(clippy::unwrap_used, reason = "a helper of tests too, where what fails fails the test")]
+#[path = "../../tests/common/candidates.rs"]
+mod candidates;
 mod changes;
 #[expect(clippy::unwrap_used, reason = "a helper of tests too, where what fails fails the test")]
 #[path = "../../tests/common/own_server.rs"]
@@ -9,6 +12,7 @@ mod process;
 #[path = "../../tests/control_plane/setup.rs"]
 mod setup;
 mod stores;
+mod takeover;
 mod watch;
 
 use std::{fs, path::PathBuf, time::Duration};
@@ -43,6 +47,9 @@ struct Options {
     /// Whole stores whose memory is measured
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u16).range(i64::from(stores::FEW) + 1..))]
     stores: u16,
+    /// Leaders that end, of each kind of end
+    #[arg(long, default_value_t = 10)]
+    takeovers: u32,
     /// Where the figures are written
     #[arg(long)]
     output: PathBuf,
@@ -62,6 +69,8 @@ fn main() -> Result<()> {
 async fn measure(options: &Options) -> Result<Value> {
     let cluster = setup::cluster().await;
     let stores = stores::measure(cluster, options.stores).await?;
+    let farewell = takeover::after_a_farewell(cluster, options.takeovers).await;
+    let crash = takeover::after_a_crash(cluster, options.takeovers).await;
     // Where the operator looks, and where nobody but the bare client is.
     let (watched, bare) = (Place::new(cluster.space().await), Place::new(cluster.space().await));
     let operator = watched.space.operator(program(), None).await;
@@ -82,6 +91,7 @@ async fn measure(options: &Options) -> Result<Value> {
     Ok(json!({
         "services": services, "few": FEW, "changes": changes, "rest_seconds": options.rest,
         "latency_few": few, "bare_few": bare_few, "latency_many": many, "bare_many": bare_many, "drift": drift,
+        "takeovers": options.takeovers, "takeover_farewell": farewell, "takeover_crash": crash,
         "writes_at_rest": rest.writes, "cpu_percent": rest.cpu_percent, "memory_base_kib": empty, "memory_full_kib": full,
         "stores": options.stores, "store_objects": stores.objects, "few_stores": stores::FEW,
         "memory_few_stores_kib": stores.few, "memory_stores_kib": stores.full, "memory_warm_kib": warm, "objects": watched.space.state().await.names().count(),

@@ -3,33 +3,30 @@
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::{
-    Api,
-    api::{DeleteParams, ObjectMeta, PostParams},
-};
-use kubekit::{Launch, Mark, Operator, Space, wait_until};
+use kube::{Api, api::DeleteParams};
+use kubekit::{Mark, Operator, Space, wait_until};
 use serde_json::{Value, json};
 
 use crate::{
-    setup::{cluster, program},
+    candidates::{LEASE_NAME, candidate, leader_and_standby, taken_over},
+    setup::cluster,
     story::service,
 };
 
 const NAME: &str = "green-catalog";
-const LEASE_NAME: &str = "greencommerce-operator";
 /// How soon after a leader was asked to end the next one has written.
 const AFTER_A_FAREWELL: Duration = Duration::from_secs(5);
 /// How soon after a leader fell silent the next one has written.
 const AFTER_A_CRASH: Duration = Duration::from_secs(15);
 /// A candidate that sees no renewal for so long takes the lease.
 const LEASE: Duration = Duration::from_secs(10);
-/// Between two changes of somebody who keeps the leader busy.
+/// Between two changes of somebody who keeps whoever leads busy.
 const TICK: Duration = Duration::from_millis(200);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_next_leader_writes_within_five_seconds_of_a_farewell() {
     let space = cluster().await.space().await;
-    let (leader, standby) = leader_and_standby(&space).await;
+    let (leader, standby) = leader_and_standby(&space, &replicas(1)).await;
     let begun = Instant::now();
     leader.terminate();
     takes_over(&space, &standby, begun, AFTER_A_FAREWELL, "the next leader's write after a farewell").await;
@@ -41,7 +38,7 @@ async fn the_next_leader_writes_within_five_seconds_of_a_farewell() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_next_leader_writes_within_fifteen_seconds_of_a_crash() {
     let space = cluster().await.space().await;
-    let (leader, standby) = leader_and_standby(&space).await;
+    let (leader, standby) = leader_and_standby(&space, &replicas(1)).await;
     let begun = Instant::now();
     leader.kill();
     takes_over(&space, &standby, begun, AFTER_A_CRASH, "the next leader's write after a crash").await;
@@ -51,7 +48,7 @@ async fn the_next_leader_writes_within_fifteen_seconds_of_a_crash() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_was_frozen_for_longer_than_its_lease_writes_nothing_when_it_wakes() {
     let space = cluster().await.space().await;
-    let (leader, standby) = leader_and_standby(&space).await;
+    let (leader, standby) = leader_and_standby(&space, &replicas(1)).await;
     let begun = Instant::now();
     leader.freeze();
     takes_over(&space, &standby, begun, AFTER_A_CRASH, "the next leader's write after a freeze").await;
@@ -74,7 +71,7 @@ async fn a_leader_that_was_frozen_for_longer_than_its_lease_writes_nothing_when_
 #[tokio::test(flavor = "multi_thread")]
 async fn one_leads_at_a_time_when_somebody_deletes_the_lease_and_a_third_comes_to_it() {
     let space = cluster().await.space().await;
-    let (leader, standby) = leader_and_standby(&space).await;
+    let (leader, standby) = leader_and_standby(&space, &replicas(1)).await;
     let leases: Api<Lease> = space.api();
     let mark = space.cluster().audit().mark();
     leases.delete(LEASE_NAME, &DeleteParams::default()).await.unwrap();
@@ -94,53 +91,13 @@ async fn one_leads_at_a_time_when_somebody_deletes_the_lease_and_a_third_comes_t
     assert!(holder.starts_with(&format!("{last}_")), "{last} wrote and {holder:?} holds the lease");
 }
 
-/// One that leads a world at rest, and one that stands by.
-pub(crate) async fn leader_and_standby(space: &Space<'_>) -> (Operator, Operator) {
-    let launch = candidate(space);
-    leave_a_vacant_lease(space).await;
-    let leader = launch.start(space.cluster());
-    leader.ready().await;
-    space.apply(&replicas(1)).await;
-    space.ready("StoreService", NAME).await;
-    let standby = launch.start(space.cluster());
-    standby.ready().await;
-    assert!(wrote(space, &leader, Mark::BEGINNING) && !wrote(space, &standby, Mark::BEGINNING));
-    (leader, standby)
-}
-
-pub(crate) fn candidate(space: &Space<'_>) -> Launch {
-    Launch::new(program()).namespace(space.name()).candidate(space.name())
-}
-
-/// As the last leader leaves it: who finds no lease at all waits before it makes one.
-async fn leave_a_vacant_lease(space: &Space<'_>) {
-    let metadata = ObjectMeta { name: Some(LEASE_NAME.to_owned()), ..ObjectMeta::default() };
-    let vacant = Lease { metadata, ..Lease::default() };
-    let leases: Api<Lease> = space.api();
-    leases.create(&PostParams::default(), &vacant).await.unwrap();
-}
-
 pub(crate) fn replicas(number: u32) -> Value {
     service(&json!({"replicas": number}))
 }
 
-/// There is always something to write, and the next leader writes in time.
 async fn takes_over(space: &Space<'_>, next: &Operator, begun: Instant, limit: Duration, what: &str) {
-    let mark = space.cluster().audit().mark();
-    for number in 2.. {
-        space.apply(&replicas(number)).await;
-        if wrote(space, next, mark) {
-            break;
-        }
-        assert!(begun.elapsed() < limit, "waited {limit:?} in vain for {what}");
-        tokio::time::sleep(TICK).await;
-    }
-    println!("{what}: {:.1} s", begun.elapsed().as_secs_f64());
-    space.ready("StoreService", NAME).await;
-}
-
-fn wrote(space: &Space<'_>, operator: &Operator, since: Mark) -> bool {
-    space.writes(since).iter().any(|write| write.user == operator.user())
+    let took = taken_over(space, next, replicas, (begun, limit)).await;
+    println!("{what}: {:.1} s", took.as_secs_f64());
 }
 
 /// Nobody wrote again after another had.

@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 #![expect(clippy::print_stdout, reason = "how long it took, for whoever asks with --nocapture")]
 
+#[path = "../common/candidates.rs"]
+mod candidates;
 mod crash;
 mod database;
 mod drift;

@@ -10,7 +10,8 @@ use kubekit::{Cluster, DEADLINE, Mark, Operator, Server, Space};
 use serde_json::json;
 
 use crate::{
-    leader::{candidate, leader_and_standby, one_after_the_other},
+    candidates::{candidate, leader_and_standby},
+    leader::{one_after_the_other, replicas},
     setup,
     story::{END, LOOK, rest, service},
 };
@@ -43,7 +44,7 @@ async fn survives(server: Server) {
     let _turn = TURN.lock().await;
     let cluster = frail_cluster().await;
     let space = cluster.space().await;
-    let (leader, standby) = leader_and_standby(&space).await;
+    let (leader, standby) = leader_and_standby(&space, &replicas(1)).await;
     rest(&space, END).await;
     let (state, lives) = (space.state().await, space.lives(Mark::BEGINNING));
 

@@ -28,6 +28,10 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 24)]
     stores: u32,
 
+    /// Leaders that end, as many by a signal that they can answer as by one that they cannot
+    #[arg(long, default_value_t = 10)]
+    takeovers: u32,
+
     /// Seconds in which nothing changes
     #[arg(long, default_value_t = 600)]
     rest: u32,
@@ -49,6 +53,9 @@ struct Figures {
     latency_many: Percentiles,
     bare_many: Percentiles,
     drift: Percentiles,
+    takeovers: u32,
+    takeover_farewell: Percentiles,
+    takeover_crash: Percentiles,
     writes_at_rest: u32,
     cpu_percent: f64,
     memory_base_kib: f64,
@@ -92,6 +99,7 @@ fn measure(step: &Step, options: &Options) -> Result<Figures> {
         .args(["--services", &options.services.to_string()])
         .args(["--changes", &options.changes.to_string()])
         .args(["--stores", &options.stores.to_string()])
+        .args(["--takeovers", &options.takeovers.to_string()])
         .args(["--rest", &options.rest.to_string()])
         .arg("--output")
         .arg(&output)
@@ -102,7 +110,8 @@ fn measure(step: &Step, options: &Options) -> Result<Figures> {
 }
 
 fn render(machine: &str, figures: &Figures) -> String {
-    let Figures { services, few, changes, rest_seconds, objects, stores, few_stores, store_objects, .. } = figures;
+    let Figures { services, few, changes, takeovers, rest_seconds, objects, stores, few_stores, store_objects, .. } =
+        figures;
     let mut text = format!(
         "Machine: {machine}.\n\n\
          The operator as a process of its own, against etcd (in memory, without fsync) and one API server \
@@ -114,7 +123,9 @@ fn render(machine: &str, figures: &Figures) -> String {
          client makes the same two writes after each of them, where no operator looks, and knows beforehand what to write. \
          A whole store is one with every default in a namespace of its own, on a PostgreSQL server of its own; what is there \
          of it are its objects, not the pods that nodes would make of them. \
-         Drift is a Deployment's image changed by hand, until a watch tells that it is back.\n\n\
+         Drift is a Deployment's image changed by hand, until a watch tells that it is back. \
+         A leader ends {takeovers} times by SIGTERM and {takeovers} times by SIGKILL beside one that stands by, while a client \
+         changes a service every 50 ms; the time runs from the signal until the other one has written.\n\n\
          | | p50, ms | p99, ms |\n|---|---:|---:|\n",
     );
     let mut row = |name: &str, times: Percentiles| {
@@ -126,6 +137,8 @@ fn render(machine: &str, figures: &Figures) -> String {
     row(&format!("change → child written, {services} services"), figures.latency_many);
     row(&format!("bare client, {services} services"), figures.bare_many);
     row(&format!("drift undone, {few} services"), figures.drift);
+    row("the next leader's first write after a farewell", figures.takeover_farewell);
+    row("… after a crash", figures.takeover_crash);
     let (few_times, many, bare) = (figures.latency_few, figures.latency_many, figures.bare_few);
     let _ = write!(
         text,
@@ -168,7 +181,7 @@ mod tests {
         let figures = serde_json::json!({
             "services": 500, "few": 10, "changes": 100, "rest_seconds": 60,
             "latency_few": times(20.0, 40.0), "bare_few": times(16.0, 32.0), "latency_many": times(22.0, 50.0),
-            "bare_many": times(16.0, 33.0), "drift": times(10.0, 30.0), "writes_at_rest": 2, "cpu_percent": 0.125,
+            "bare_many": times(16.0, 33.0), "drift": times(10.0, 30.0), "takeovers": 10, "takeover_farewell": times(100.0, 200.0), "takeover_crash": times(9000.0, 10000.0), "writes_at_rest": 2, "cpu_percent": 0.125,
             "memory_base_kib": 20480, "memory_warm_kib": 20980,
             "memory_full_kib": 45480, "objects": 3000,
             "stores": 24, "few_stores": 4, "store_objects": 60, "memory_few_stores_kib": 20080, "memory_stores_kib": 22080,
@@ -176,6 +189,7 @@ mod tests {
         let text = render("2 cores", &serde_json::from_value(figures).unwrap());
         for expected in [
             "| change → child written, 500 services | 22.0 | 50.0 |",
+            "| … after a crash | 9000.0 | 10000.0 |",
             "| p99 of the operator ÷ of the bare client | 1.25 |",
             "| p99 at 500 services ÷ at 10 | 1.25 |",
             "| … in an hour of the same | 120 |",
