@@ -49,7 +49,8 @@ pub(crate) async fn taken_over(
     (begun, limit): (Instant, Duration),
 ) -> Duration {
     let mark = space.cluster().audit().mark();
-    for number in 2.. {
+    // As many as a service may have pods.
+    for number in (2..=100).cycle() {
         space.apply(&service(number)).await;
         if wrote(space, next, mark) {
             break;
