@@ -16,6 +16,8 @@ mod exposition;
 mod finalizer;
 mod gate;
 mod hash;
+#[cfg(test)]
+mod logged;
 mod malformed;
 mod metrics;
 mod names;

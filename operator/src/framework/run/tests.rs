@@ -1,8 +1,3 @@
-use std::{
-    io::{self, Write},
-    sync::Mutex,
-};
-
 use api::{Reason, StoreTopic};
 use futures::future::{Either, select};
 use kube::runtime::watcher::Event;
@@ -13,6 +8,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use super::*;
 use crate::framework::{
     cache::Writers,
+    logged::Logged,
     namespace,
     scenario::{Scenario, reported, told},
     telemetry::{LogFormat, lines},
@@ -165,20 +161,6 @@ async fn objects_whose_servers_keep_silent_hold_up_no_other() {
     scenario.finish();
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn every_line_of_a_reconciliation_names_it_by_an_id_of_its_own() {
     let one = async || {
@@ -189,7 +171,7 @@ async fn every_line_of_a_reconciliation_names_it_by_an_id_of_its_own() {
         worker.work(Arc::new(topic("orders"))).await.unwrap();
         scenario.finish();
     };
-    let log = Log::default();
+    let log = Logged::default();
     let writing = log.clone();
     let subscriber = tracing_subscriber::registry().with(lines(LogFormat::Json, move || writing.clone()));
     let guard = tracing::subscriber::set_default(subscriber);
@@ -197,14 +179,13 @@ async fn every_line_of_a_reconciliation_names_it_by_an_id_of_its_own() {
     // does. Once every place has been passed, all are asked again.
     one().await;
     tracing::callsite::rebuild_interest_cache();
-    log.0.lock().unwrap().clear();
+    log.clear();
     // The failure is reported, with an event, and is logged by parts that know nothing of the controller.
     one().await;
     one().await;
     drop(guard);
 
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines = log.lines();
     let ours: Vec<&Value> = lines.iter().filter(|line| line["level"] == "INFO" || line["level"] == "WARN").collect();
     let messages: Vec<&str> = ours.iter().map(|line| line["message"].as_str().unwrap()).collect();
     assert_eq!(messages, ["looking", "reconciliation failed", "wrote the status"].repeat(2));

@@ -1,7 +1,4 @@
-use std::{
-    io::{self, Write},
-    sync::{Arc, Mutex},
-};
+use std::{io, sync::Arc};
 
 use api::{Reason, StoreTopic};
 use k8s_openapi::api::core::v1::Secret;
@@ -26,7 +23,9 @@ use tracing::{callsite::rebuild_interest_cache, dispatcher::set_default, field::
 
 use super::*;
 use crate::framework::{
-    Context, Phases, ReconcileError, Reconciler, Retry, apply, run,
+    Context, Phases, ReconcileError, Reconciler, Retry, apply,
+    logged::Logged,
+    run,
     scenario::{Scenario, made, reported, told},
 };
 
@@ -61,30 +60,10 @@ async fn collector() -> (JoinSet<()>, Endpoint, UnboundedReceiver<ExportTraceSer
     (tasks, endpoint, received)
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn dispatch(&self, level: &str, traces: Option<&Traces>) -> Dispatch {
-        let log = self.clone();
-        dispatch(EnvFilter::new(level), LogFormat::Json, move || log.clone(), traces)
-    }
-
-    fn lines(&self) -> Vec<Value> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
+/// Who listens and writes to `log`.
+fn dispatch_to(log: &Logged, level: &str, traces: Option<&Traces>) -> Dispatch {
+    let log = log.clone();
+    dispatch(EnvFilter::new(level), LogFormat::Json, move || log.clone(), traces)
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -173,12 +152,12 @@ fn status(span: &Span) -> (StatusCode, &str) {
 async fn traced() -> (Vec<ExportTraceServiceRequest>, Vec<Value>) {
     let (_collector, endpoint, mut received) = collector().await;
     let traces = Traces::to(&endpoint, Some("operator-1")).unwrap();
-    let log = Log::default();
-    let guard = set_default(&log.dispatch("info", Some(&traces)));
+    let log = Logged::default();
+    let guard = set_default(&dispatch_to(&log, "info", Some(&traces)));
     // Another test may have been asking who listens to a place, and was told that nobody does: all are asked again.
     reconcile().await;
     rebuild_interest_cache();
-    log.0.lock().unwrap().clear();
+    log.clear();
     reconcile().await;
     drop(guard);
     assert!(spawn_blocking(|| traces.end()).await.unwrap());
@@ -245,8 +224,8 @@ async fn lines_of_a_traced_reconciliation_name_it_and_its_trace_and_no_other_spa
 }
 
 /// Whether a reconciliation, and what is only of use in a trace, are spans; and what was logged.
-fn reconciled(log: &Log, level: &str, traces: Option<&Traces>) -> [bool; 2] {
-    tracing::dispatcher::with_default(&log.dispatch(level, traces), || {
+fn reconciled(log: &Logged, level: &str, traces: Option<&Traces>) -> [bool; 2] {
+    tracing::dispatcher::with_default(&dispatch_to(log, level, traces), || {
         let look = || {
             let span = tracing::info_span!("reconcile", trace_id = Empty);
             begin(&span, "Store");
@@ -257,14 +236,14 @@ fn reconciled(log: &Log, level: &str, traces: Option<&Traces>) -> [bool; 2] {
         };
         look();
         rebuild_interest_cache();
-        log.0.lock().unwrap().clear();
+        log.clear();
         look()
     })
 }
 
 #[test]
 fn without_an_endpoint_nothing_is_traced_and_lines_are_as_ever() {
-    let log = Log::default();
+    let log = Logged::default();
     assert_eq!(reconciled(&log, "info", None), [true, false]);
     let lines = log.lines();
     assert_eq!(lines.len(), 1);
@@ -274,7 +253,7 @@ fn without_an_endpoint_nothing_is_traced_and_lines_are_as_ever() {
 #[tokio::test]
 async fn a_quiet_log_makes_no_trace_smaller() {
     let (_collector, endpoint, mut received) = collector().await;
-    let (traces, log) = (Traces::to(&endpoint, None).unwrap(), Log::default());
+    let (traces, log) = (Traces::to(&endpoint, None).unwrap(), Logged::default());
     assert_eq!(reconciled(&log, "error", Some(&traces)), [true, true]);
     assert!(spawn_blocking(|| traces.end()).await.unwrap() && log.lines().is_empty());
     let request = received.try_recv().unwrap();
