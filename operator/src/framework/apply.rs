@@ -1,5 +1,7 @@
 //! Writing children: only what differs, never what is someone else's.
 
+use std::borrow::Cow;
+
 use api::{ANNOTATION_APPLIED, MANAGED_BY, Reason, label};
 use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use kube::{
@@ -93,17 +95,17 @@ pub(crate) fn owner_reference<K: Resource<DynamicType = ()>>(owner: &K) -> Owner
 ///
 /// `desired` carries its namespace, its labels and, if it has an owner, the owner reference. An object that is being
 /// deleted is left alone: its deletion wakes the owner again.
-pub(crate) async fn apply<K>(context: &Context, desired: K) -> Result<bool, ApplyError>
+pub(crate) fn apply<K>(context: &Context, desired: K) -> impl Future<Output = Result<bool, ApplyError>> + Send
 where
     K: Cached + Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize,
 {
     // Large objects do not have to live as long as the call.
-    let (kind, wanted) = (K::kind(&()), Wanted::of(desired));
+    let wanted = Wanted::of(desired);
     let name = wanted.meta.name.as_deref().unwrap_or_default();
     let space = wanted.meta.namespace.as_deref().unwrap_or_default();
     let live = context.cache.get::<K>(space, name).map(|live| Live::of(&*live));
     let api = objects::<K>(&context.client, space);
-    bring(context, &kind, &api, live, wanted).await
+    bring(context, K::kind(&()), api, live, wanted)
 }
 
 /// A child as it is.
@@ -138,8 +140,8 @@ impl Wanted {
 /// What of a child is the same for all kinds.
 async fn bring(
     context: &Context,
-    kind: &str,
-    api: &Api<DynamicObject>,
+    kind: Cow<'static, str>,
+    api: Api<DynamicObject>,
     live: Option<Live>,
     wanted: Wanted,
 ) -> Result<bool, ApplyError> {
@@ -164,9 +166,9 @@ async fn bring(
             Err(source) => return Err(ApplyError::Read { object, source: Box::new(source) }),
         },
     };
-    match Box::pin(write(api, name, &body, live.is_some())).await {
+    match Box::pin(write(&api, name, &body, live.is_some())).await {
         Ok(()) => {
-            metrics::wrote(kind, "apply");
+            metrics::wrote(&kind, "apply");
             context.written.note("apply", &object);
             tracing::info!(child = object, why, "applied");
             Ok(true)
