@@ -1,10 +1,11 @@
 //! The API server's audit log: who wrote what.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fs::File,
-    io::{BufRead as _, BufReader, Seek as _, SeekFrom},
+    io::{Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use serde_json::Value;
@@ -15,6 +16,16 @@ use crate::state::anywhere;
 #[derive(Debug, Clone)]
 pub struct Audit {
     path: PathBuf,
+    known: Arc<Mutex<Known>>,
+}
+
+/// What has been read of the log. Many look at it many times a second, so each line is read once.
+#[derive(Debug, Default)]
+struct Known {
+    /// How far, in bytes.
+    end: u64,
+    /// Writes by namespace, each with the place where its line begins.
+    writes: HashMap<String, Vec<(u64, Write)>>,
 }
 
 /// A moment in the log.
@@ -56,7 +67,7 @@ pub struct Lives {
 
 impl Audit {
     pub(crate) fn new(path: &Path) -> Self {
-        Self { path: path.to_path_buf() }
+        Self { path: path.to_path_buf(), known: Arc::default() }
     }
 
     /// This moment.
@@ -76,22 +87,36 @@ impl Audit {
     /// When the log cannot be read.
     #[must_use]
     pub fn since(&self, mark: Mark) -> Vec<Write> {
-        self.lines_with("", mark)
+        let known = self.known();
+        let mut all: Vec<_> = known.writes.values().flat_map(|writes| after(writes, mark)).collect();
+        all.sort_by_key(|(place, _)| *place);
+        all.into_iter().map(|(_, write)| write.clone()).collect()
     }
 
-    /// Those of the lines with this text, the others unread: a log of many tests is long.
-    fn lines_with(&self, text: &str, Mark(offset): Mark) -> Vec<Write> {
-        let mut file = File::open(&self.path).expect("the audit log can be read");
-        file.seek(SeekFrom::Start(offset)).expect("the audit log only grows");
-        let lines = BufReader::new(file).lines().map_while(Result::ok);
-        lines.filter(|line| line.contains(text)).filter_map(|line| parse(&line)).collect()
+    /// How often anybody wrote in `namespace`: as long as it stays the same, so does all that is there.
+    #[must_use]
+    pub fn count(&self, namespace: &str) -> usize {
+        self.known().writes.get(namespace).map_or(0, Vec::len)
     }
 
     /// What operators wrote in `namespace` since then, apart from their leases.
     #[must_use]
     pub fn by_operators(&self, namespace: &str, since: Mark) -> Vec<Write> {
-        let theirs = |write: &Write| write.namespace == namespace && write.is_by_operator() && !write.is_lease();
-        self.lines_with(namespace, since).into_iter().filter(theirs).collect()
+        let known = self.known();
+        let writes = known.writes.get(namespace).map(Vec::as_slice).unwrap_or_default();
+        let theirs = |(_, write): &&(u64, Write)| write.is_by_operator() && !write.is_lease();
+        after(writes, since).iter().filter(theirs).map(|(_, write)| write.clone()).collect()
+    }
+
+    /// What the log holds by now.
+    fn known(&self) -> MutexGuard<'_, Known> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = File::open(&self.path).expect("the audit log can be read");
+        file.seek(SeekFrom::Start(known.end)).expect("the audit log only grows");
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).expect("the audit log can be read");
+        known.add(&text);
+        known
     }
 
     /// How often operators made and deleted each object of `namespace` since then. Events are not objects that anybody
@@ -109,6 +134,23 @@ impl Audit {
         }
         lives
     }
+}
+
+impl Known {
+    /// Takes up what was added to the log. A line that is not whole yet is left for the next time.
+    fn add(&mut self, text: &[u8]) {
+        for line in text.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
+            if let Some(write) = parse(line) {
+                self.writes.entry(write.namespace.clone()).or_default().push((self.end, write));
+            }
+            self.end += line.len() as u64;
+        }
+    }
+}
+
+/// Those of the writes whose lines begin at the mark or after it.
+fn after(writes: &[(u64, Write)], Mark(offset): Mark) -> &[(u64, Write)] {
+    &writes[writes.partition_point(|(place, _)| *place < offset)..]
 }
 
 impl Write {
@@ -144,9 +186,9 @@ impl std::fmt::Display for Write {
     }
 }
 
-/// A line of the log, if it is whole and the request is finished.
-fn parse(line: &str) -> Option<Write> {
-    let entry: Value = serde_json::from_str(line).ok()?;
+/// A line of the log, if the request is finished.
+fn parse(line: &[u8]) -> Option<Write> {
+    let entry: Value = serde_json::from_slice(line).ok()?;
     if entry["stage"] != "ResponseComplete" {
         return None;
     }
@@ -202,6 +244,22 @@ mod tests {
         let lives = audit.lives("a", Mark::BEGINNING);
         assert_eq!(lives, [("services/x".to_owned(), Lives { created: 1, deleted: 1 })].into());
         assert!(audit.since(audit.mark()).is_empty());
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn what_is_added_is_found_after_its_mark_and_a_torn_line_once_it_is_whole() {
+        let path = std::env::temp_dir().join(format!("kubekit-audit-growing-{}", std::process::id()));
+        let whole = line("operator-1", "patch", "services", "x", 200);
+        fs::write(&path, format!("{whole}\n")).unwrap();
+        let audit = Audit::new(&path);
+        assert_eq!((audit.count("a"), audit.count("b")), (1, 0));
+        let mark = audit.mark();
+        let (head, tail) = whole.split_at(40);
+        fs::write(&path, format!("{whole}\n{head}")).unwrap();
+        assert_eq!(audit.count("a"), 1);
+        fs::write(&path, format!("{whole}\n{head}{tail}\n")).unwrap();
+        assert_eq!((audit.count("a"), audit.by_operators("a", mark).len(), audit.since(mark).len()), (2, 1, 1));
         fs::remove_file(path).unwrap();
     }
 }

@@ -82,7 +82,7 @@ impl Cluster {
 
     /// What was written.
     #[must_use]
-    pub fn audit(&self) -> Audit {
+    pub fn audit(&self) -> &Audit {
         self.control_plane.audit()
     }
 

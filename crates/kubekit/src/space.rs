@@ -232,6 +232,12 @@ impl<'a> Space<'a> {
         self.cluster.audit().by_operators(&self.name, since.max(self.begun))
     }
 
+    /// How often anybody wrote here: as long as it stays the same, so does all that is here.
+    #[must_use]
+    pub fn count_writes(&self) -> usize {
+        self.cluster.audit().count(&self.name)
+    }
+
     /// How often operators made and deleted each object here.
     #[must_use]
     pub fn lives(&self, since: Mark) -> std::collections::BTreeMap<String, Lives> {

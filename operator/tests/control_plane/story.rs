@@ -17,6 +17,8 @@ const PAUSE: Duration = Duration::from_millis(300);
 
 /// Between two looks at a state.
 pub(crate) const LOOK: Duration = Duration::from_millis(100);
+/// So long where nobody writes.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What a user does, and where it starts from.
 pub(crate) struct Story {
@@ -137,11 +139,11 @@ pub(crate) async fn act(space: &Space<'_>, steps: &[Step]) {
 /// Waits until no operator has written for a while.
 pub(crate) async fn rest(space: &Space<'_>, pause: Duration) {
     let begun = Instant::now();
-    let (mut since, mut writes) = (begun, 0);
+    let (mark, mut since, mut writes) = (space.cluster().audit().mark(), begun, 0);
     while since.elapsed() < pause {
         assert!(begun.elapsed() < DEADLINE, "operators write for ever: {:?}", space.writes(Mark::BEGINNING).last());
         tokio::time::sleep(LOOK).await;
-        let now = space.writes(Mark::BEGINNING).len();
+        let now = space.writes(mark).len();
         if now != writes {
             (since, writes) = (Instant::now(), now);
         }
@@ -162,12 +164,24 @@ pub(crate) async fn arrives_somehow(space: &Space<'_>, what: &str, expected: &St
 async fn arrives_where(space: &Space<'_>, what: &str, differences: impl Fn(&State) -> Vec<String>) {
     let begun = Instant::now();
     loop {
+        let seen = space.count_writes();
         let differences = differences(&space.collect_garbage().await);
         if differences.is_empty() {
             return;
         }
         assert!(begun.elapsed() < DEADLINE, "after {what} in {}:\n{}", space.name(), differences.join("\n"));
+        something_new(space, seen).await;
+    }
+}
+
+/// Waits until somebody has written since that many writes, but not for long.
+pub(crate) async fn something_new(space: &Space<'_>, seen: usize) {
+    let begun = Instant::now();
+    loop {
         tokio::time::sleep(2 * LOOK).await;
+        if space.count_writes() != seen || begun.elapsed() > LOOK_AGAIN {
+            return;
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use kubekit::{Crash, DEADLINE, Lives, Mark, Operator, Proxy, Space, State};
 use crate::{
     crash::{Scene, comes_to_an_end, has_crashed},
     setup::{cluster, program},
-    story::{LOOK, Step, act, begin, has_looked_at_everything, last_state},
+    story::{Step, act, begin, has_looked_at_everything, last_state, something_new},
 };
 
 /// Upgrades that are compared: those of the two ways before this one, and its own.
@@ -104,6 +104,7 @@ impl Journey<'_> {
     async fn arrives(&self, crash: Crash, mark: Mark, expected: &Arrival) {
         let begun = Instant::now();
         loop {
+            let seen = self.space.count_writes();
             let state = settled(&self.space.collect_garbage().await);
             // Only now: to look at the database server is work for it.
             let near = state == expected.state || begun.elapsed() >= DEADLINE;
@@ -122,7 +123,7 @@ impl Journey<'_> {
                 expected.lives,
                 found.lives,
             );
-            tokio::time::sleep(2 * LOOK).await;
+            something_new(&self.space, seen).await;
         }
     }
 

@@ -60,6 +60,7 @@ pub struct ControlPlane {
     url: String,
     /// The certificate authority, in DER.
     authority: Vec<u8>,
+    audit: Audit,
     // Ended in this order; the folder goes last.
     api_server: Program,
     etcd: Program,
@@ -94,7 +95,8 @@ impl ControlPlane {
         };
         let etcd = run(&tools.etcd, flags::etcd(folder.path(), &ports))?;
         let api_server = run(&tools.api_server, flags::api_server(folder.path(), &ports))?;
-        let running = Self { url: ports.url(), authority, folder, api_server, etcd };
+        let audit = Audit::new(&folder.path().join(flags::AUDIT_LOG));
+        let running = Self { url: ports.url(), authority, audit, folder, api_server, etcd };
         running.ready().await.map(|()| running)
     }
 
@@ -198,8 +200,8 @@ impl ControlPlane {
 
     /// What was written, and by whom.
     #[must_use]
-    pub fn audit(&self) -> Audit {
-        Audit::new(&self.folder.path().join(flags::AUDIT_LOG))
+    pub fn audit(&self) -> &Audit {
+        &self.audit
     }
 
     /// A folder that goes with the control plane.
