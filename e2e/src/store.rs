@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Every service of a store.
-const SERVICES: [&str; 6] = ["gateway", "auth", "catalog", "inventory", "cart", "orders"];
+pub(crate) const SERVICES: [&str; 6] = ["gateway", "auth", "catalog", "inventory", "cart", "orders"];
 
 /// A Store and what belongs to it.
 #[derive(Debug, Clone)]
@@ -115,7 +115,7 @@ impl Store {
 }
 
 /// Whether a Store, or one of its parts, is ready and has nothing newer to look at.
-fn is_settled(object: &Value) -> bool {
+pub(crate) fn is_settled(object: &Value) -> bool {
     let generation = &object["metadata"]["generation"];
     let ready = condition(object, "Ready");
     ready.is_some_and(|ready| ready["status"] == "True" && &ready["observedGeneration"] == generation)

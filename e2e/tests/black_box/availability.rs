@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    AUTOSCALERS, Cluster, DEPLOYMENTS, Load, Machine, PODS, SECRETS, STORE_DATABASES, Seen, Shot, Store, unique,
+    AUTOSCALERS, Cluster, DEPLOYMENTS, Lies, Load, Machine, PODS, SECRETS, STORE_DATABASES, Seen, Shot, Store, unique,
     wait_until,
 };
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ async fn no_request_fails_while_a_new_release_rolls_out() -> Result<()> {
     for node in cluster.node_names().await? {
         Machine::of_the_cluster().tag_image(&node, &image, &release).await?;
     }
-    let load = shoppers(&cluster).await?;
+    let (load, lies) = (shoppers(&cluster).await?, Lies::watch_for(&store));
 
     // When the store is to run it
     store.patch(&json!({"spec": {"image": {"tag": tag}}})).await?;
@@ -62,9 +62,9 @@ async fn no_request_fails_while_a_new_release_rolls_out() -> Result<()> {
     })
     .await;
     let settled = store.wait_ready(READY).await;
-    let report = load.stop().await?;
+    let (report, lies) = (load.stop().await?, lies.told().await?);
 
-    // Then no request has failed, and the store says what it runs.
+    // Then no request has failed, and the store says what it runs, and never said it before it was so.
     let status = settled.map(|store| store["status"].clone());
     store.patch(&json!({"spec": {"image": {"tag": before["spec"]["image"]["tag"]}}})).await?;
     store.wait_ready(READY).await?;
@@ -73,6 +73,7 @@ async fn no_request_fails_while_a_new_release_rolls_out() -> Result<()> {
     }
     println!("release: {report}");
     rolled_out?;
+    assert_eq!(lies, Vec::<String>::new());
     let status = status?;
     for service in status["services"].as_array().into_iter().flatten() {
         assert_eq!(service["version"], json!(tag), "{status}");

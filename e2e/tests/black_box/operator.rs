@@ -8,9 +8,9 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    AUTOSCALERS, AuditLog, BUDGETS, CLAIMS, CONFIG_MAPS, Cluster, DEPLOYMENTS, JOBS, Mark, PODS, POLICIES, Resource,
-    SECRETS, SERVICE_ACCOUNTS, SERVICES, STATEFUL_SETS, STORE_DATABASES, STORE_SERVICES, STORE_TOPICS, STORES, Seen,
-    Space, Store, documents, unique, wait_until, workspace,
+    AUTOSCALERS, AuditLog, BUDGETS, CLAIMS, CONFIG_MAPS, Cluster, DEPLOYMENTS, JOBS, Lies, Mark, PODS, POLICIES,
+    Resource, SECRETS, SERVICE_ACCOUNTS, SERVICES, STATEFUL_SETS, STORE_DATABASES, STORE_SERVICES, STORE_TOPICS,
+    STORES, Seen, Space, Store, documents, unique, wait_until, workspace,
 };
 use serde_json::{Value, json};
 
@@ -200,12 +200,15 @@ async fn a_store_keeps_its_data_by_default_and_leaves_nothing_when_told_so() -> 
     let name = documents(&manifest)?[0]["metadata"]["name"].as_str().context("a nameless example")?.to_owned();
     let store = Store::new((*space).clone(), &name);
 
-    // Given the smallest store, in which a customer has an order that is not paid in time
+    // Given the smallest store, which never says that it is ready before it is,
+    let lies = Lies::watch_for(&store);
     space.apply(&manifest).await?;
     store
         .set_service(json!({"name": "orders", "env": [{"name": "ORDER_PAYMENT_TIMEOUT_SECONDS", "value": "10"}]}))
         .await?;
     store.wait_ready(READY).await?;
+    assert_eq!(lies.told().await?, Vec::<String>::new());
+    // and in which a customer has an order that is not paid in time
     let customer = an_unpaid_order_expires(&store).await?;
     let secret = space.get(SECRETS, &store.child("auth-database")).await?["data"].clone();
 

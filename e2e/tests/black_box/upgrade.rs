@@ -3,14 +3,11 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{CLAIMS, Cluster, DEPLOYMENTS, Load, PODS, Seen, Shot, Store, unique, wait_until, xtask};
+use e2e::{CLAIMS, Cluster, DEPLOYMENTS, Lies, Load, PODS, Seen, Shot, Store, unique, wait_until, xtask};
 use serde_json::{Value, json};
-use tokio::{sync::watch, task::JoinSet, time::interval};
 
 const RATE: u32 = 50;
 const READY: Duration = Duration::from_mins(5);
-/// How often the conditions are looked at while a release is tried.
-const SAMPLE: Duration = Duration::from_millis(100);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_whose_pods_never_get_ready_is_taken_back_and_not_tried_again() -> Result<()> {
@@ -117,8 +114,7 @@ struct Trial {
     load: Load,
     spec: Value,
     images: BTreeSet<String>,
-    stop: watch::Sender<bool>,
-    lies: JoinSet<Result<Vec<String>>>,
+    lies: Lies,
 }
 
 impl Trial {
@@ -131,10 +127,8 @@ impl Trial {
         customer.shop.put_into_cart(&product, 1).await?;
         let mix = vec![Shot::get(&cluster.shop()?, "/api/products?limit=20"), Shot::get(&customer.shop, "/api/cart")];
         let load = Load::start(RATE, mix)?;
-        let (stop, told) = watch::channel(false);
-        let mut lies = JoinSet::new();
-        lies.spawn(watch_for_lies(store.clone(), told));
-        Ok(Self { store, load, spec, images, stop, lies })
+        let lies = Lies::watch_for(&store);
+        Ok(Self { store, load, spec, images, lies })
     }
 
     /// Asks for the release, which gets little time.
@@ -146,67 +140,16 @@ impl Trial {
 
     /// Goes back by hand. No request has failed, and no condition was wrong at any time. Gives the images of before.
     async fn end(self) -> Result<BTreeSet<String>> {
-        let Self { store, load, spec, images, stop, mut lies } = self;
+        let Self { store, load, spec, images, lies } = self;
         store.patch(&json!({"spec": {"image": {"tag": spec["image"]["tag"]}, "upgrade": spec["upgrade"]}})).await?;
         let settled = store.wait_ready(READY).await;
         let report = load.stop().await?;
-        stop.send(true)?;
-        let lies = lies.join_next().await.context("nobody watched the conditions")??;
-        assert_eq!(lies?, Vec::<String>::new());
+        assert_eq!(lies.told().await?, Vec::<String>::new());
         report.expect_no_failure()?;
         settled?;
         assert_eq!(self::images(&store).await?, images);
         Ok(images)
     }
-}
-
-/// Looks at the store ten times a second: whenever it says that it is ready at its present generation, every service runs
-/// the image that the spec asks for, to the last pod. Of the pods an autoscaler may have written a moment ago what nobody has
-/// seen yet: that is a lie when it is told twice.
-async fn watch_for_lies(store: Store, mut stop: watch::Receiver<bool>) -> Result<Vec<String>> {
-    let (mut lies, mut doubts) = (Vec::new(), BTreeSet::new());
-    let mut clock = interval(SAMPLE);
-    loop {
-        tokio::select! {
-            _ = stop.changed() => return Ok(lies),
-            _ = clock.tick() => {}
-        }
-        let seen = store.get().await?;
-        let ready = condition(&seen, "Ready");
-        if ready["status"] != "True" || ready["observedGeneration"] != seen["metadata"]["generation"] {
-            doubts.clear();
-            continue;
-        }
-        let deployments = store.space().list(DEPLOYMENTS).await?;
-        // What was said counts only if it still is: the spec may have changed in between.
-        if store.get().await?["metadata"]["resourceVersion"] == seen["metadata"]["resourceVersion"] {
-            let told: Vec<Lie> = deployments.iter().filter_map(|deployment| lie(&seen, deployment)).collect();
-            let sure = told.iter().filter(|lie| lie.of_the_image || doubts.contains(&lie.of));
-            lies.extend(sure.map(|lie| lie.truth.clone()));
-            doubts = told.into_iter().map(|lie| lie.of).collect();
-        }
-    }
-}
-
-/// A store says that it is ready, and a Deployment of its is not.
-struct Lie {
-    of: String,
-    /// It runs another image, which nobody but the operator sets.
-    of_the_image: bool,
-    truth: String,
-}
-
-fn lie(store: &Value, deployment: &Value) -> Option<Lie> {
-    let wanted = store["spec"]["image"]["tag"].as_str()?;
-    let image = image(deployment);
-    let status = &deployment["status"];
-    let whole = status["observedGeneration"] == deployment["metadata"]["generation"]
-        && status["updatedReplicas"] == status["replicas"]
-        && status["readyReplicas"].as_u64() >= Some(1);
-    let of_the_image = !image.ends_with(&format!(":{wanted}"));
-    let (name, generation) = (&deployment["metadata"]["name"], &deployment["metadata"]["generation"]);
-    let truth = || format!("Ready while {name} {generation} has {image} and {status}");
-    (of_the_image || !whole).then(|| Lie { of: name.to_string(), of_the_image, truth: truth() })
 }
 
 /// Waits until the store says, of its present generation, that it does not run what it should for one of these reasons.
