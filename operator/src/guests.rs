@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use api::{PortName, Store, StoreService};
+use api::{PortName, ServiceName, Store, StoreService};
 use kube::{Resource, ResourceExt};
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +58,11 @@ impl Given {
             Some((format!("the database {database}"), holder.clone()))
         })
     }
+}
+
+/// Name of the StoreService and of the Deployment that are a store's gateway.
+pub(crate) fn gateway_of(store: &str) -> String {
+    format!("{store}-{}", ServiceName::Gateway.as_str())
 }
 
 /// The guests of a store that are not about to leave.

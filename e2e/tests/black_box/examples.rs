@@ -187,11 +187,14 @@ async fn the_example_of_a_service_gets_a_database_topics_and_a_path_at_the_gatew
     unrouted
 }
 
-/// What the gateway answers, once it leads there: kubelets take a minute to hand on new routes.
+/// From a service that is ready until nodes have taken up the address of its pod.
+const ADDRESSED: Duration = Duration::from_secs(10);
+
+/// What the gateway answers, to whichever of its pods the request comes.
 async fn routed(cluster: &Cluster, path: &str) -> Result<Value> {
     let shop = cluster.shop()?;
     let space = cluster.store().await?.space().clone();
-    wait_until(&space, &format!("the gateway to lead to {path}"), READY, async || {
+    wait_until(&space, &format!("the gateway to lead to {path}"), ADDRESSED, async || {
         let answer = shop.get(path).send().await?;
         Ok(match answer.status.as_u16() {
             200 => Seen::Yes(answer.json()?),

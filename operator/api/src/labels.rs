@@ -16,7 +16,8 @@ pub const ANNOTATION_VARIABLES: &str = "greencommerce.dev/variables";
 pub const ANNOTATION_ROTATE: &str = "greencommerce.dev/rotate";
 /// On a database's Secret: when its password was replaced.
 pub const ANNOTATION_ROTATED_AT: &str = "greencommerce.dev/rotated-at";
-/// On a pod template: hash of the configuration that its container reads only once.
+/// On a pod template: hash of the configuration that the operator wrote for its container, so that another one rolls the
+/// pods.
 pub const ANNOTATION_CONFIG: &str = "greencommerce.dev/config";
 /// On a volume claim: uid of the Store whose data it holds. A claim outlives its store if the deletion policy says so.
 pub const ANNOTATION_STORE_UID: &str = "greencommerce.dev/store-uid";

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 
 /// Sixteen hexadecimal digits that change when any part changes. Parts are framed, so `["ab"]` and `["a", "b"]` differ.
 pub(crate) fn content_hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
@@ -17,6 +17,12 @@ pub(crate) fn content_hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Str
 pub(crate) fn secret_hash(secret: &Secret) -> String {
     let data = secret.data.iter().flatten();
     content_hash(data.flat_map(|(key, value)| [key.as_bytes(), value.0.as_slice()]))
+}
+
+/// The fingerprint of the texts that a ConfigMap holds. It stands on the pods that were started with them.
+pub(crate) fn config_hash(file: &ConfigMap) -> String {
+    let data = file.data.iter().flatten();
+    content_hash(data.flat_map(|(key, text)| [key.as_bytes(), text.as_bytes()]))
 }
 
 /// The SHA-256 of the framed parts.

@@ -47,7 +47,7 @@ pub(crate) use finalizer::{
     FinalizerError, add as add_finalizer, goes_with_its_namespace, has as has_finalizer, remove as remove_finalizer,
 };
 pub(crate) use gate::{Gate, NotLeading};
-pub(crate) use hash::{content_bytes, content_hash, secret_hash};
+pub(crate) use hash::{config_hash, content_bytes, content_hash, secret_hash};
 pub(crate) use malformed::tell_of_malformed;
 pub(crate) use metrics::{install as install_metrics, leading as show_leading, transitions as show_transitions};
 pub(crate) use names::{host_in, labels, namespace, standard_labels};

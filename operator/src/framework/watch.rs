@@ -28,7 +28,7 @@ use super::{
     names::describe,
     namespace, untyped,
 };
-use crate::guests::{is_of_users, of_store};
+use crate::guests::{gateway_of, is_of_users, of_store};
 
 /// Where kubectl keeps the manifest that it applied last, as text.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -114,7 +114,7 @@ impl Watches<'_> {
     }
 
     /// A service that a user brought also wakes its store with the other guests, and the database that it uses, which then
-    /// lets it in. Those of a store are let in before they are there.
+    /// lets it in. Those of a store are let in before they are there; its gateway wakes the guests to whom it leads.
     fn store_services(&self, writer: impl Fill<StoreService>) -> Watch {
         self.watch(
             watcher::Config::default(),
@@ -123,6 +123,9 @@ impl Watches<'_> {
             |service: &StoreService, cache| {
                 let mut wakes = Wake::owners(service);
                 wakes.insert(Wake::of(service));
+                if service.name_any() == gateway_of(&service.spec.store) {
+                    wakes.extend(household(cache, namespace(service), &service.spec.store));
+                }
                 if is_of_users(service) {
                     wakes.extend(household(cache, namespace(service), &service.spec.store));
                     let secret = service.spec.database_secret();
@@ -142,7 +145,7 @@ impl Watches<'_> {
         self.watch(ours(), writer, prune, |object, _| Wake::owners(object))
     }
 
-    /// The gateway's routes also wake the guests to whom they lead.
+    /// Files also wake the services that read them, and the gateway's routes the guests to whom they lead.
     fn config_maps(&self, writer: impl Fill<ConfigMap>) -> Watch {
         self.watch(
             ours(),
@@ -150,6 +153,7 @@ impl Watches<'_> {
             |_| {},
             |file: &ConfigMap, cache| {
                 let mut wakes = Wake::owners(file);
+                wakes.extend(mounting(cache, file));
                 if let (Some("routes"), Some(store)) = (label_of(file, label::COMPONENT), label_of(file, label::STORE))
                 {
                     wakes.extend(household(cache, namespace(file), store));
@@ -240,6 +244,15 @@ fn household(cache: &Cache, space: &str, store: &str) -> BTreeSet<Wake> {
     let host = Wake { kind: Store::kind(&()).into_owned(), namespace: space.to_owned(), name: store.to_owned() };
     let guests = of_store(cache, space, store);
     guests.iter().map(|guest| Wake::of(&**guest)).chain([host]).collect()
+}
+
+/// The services that mount this file.
+fn mounting(cache: &Cache, file: &ConfigMap) -> BTreeSet<Wake> {
+    let (space, name) = (namespace(file), file.name_any());
+    let mounts = |service: &StoreService| service.spec.config_maps.iter().any(|mount| mount.name == name);
+    let services = cache.store_services.state().into_iter();
+    let services = services.filter(|service| namespace(&**service) == space && mounts(service));
+    services.map(|service| Wake::of(&*service)).collect()
 }
 
 fn label_of<'a, K: ResourceExt>(object: &'a K, key: &str) -> Option<&'a str> {
@@ -430,6 +443,20 @@ mod tests {
         }
         assert_eq!(named(household(&cache, "shop", "green")), ["Store green", "StoreService parcels"]);
         assert_eq!(household(&cache, "elsewhere", "green").len(), 1);
+    }
+
+    #[test]
+    fn a_file_wakes_every_service_that_mounts_it() {
+        let (cache, mut writers) = Cache::new();
+        let mounts = json!([{"name": "rules", "mountPath": "/etc/rules"}]);
+        let reader = service("reader", &json!({"store": "green", "image": "x:1", "configMaps": mounts}));
+        for service in [reader, service("other", &json!({"store": "green", "image": "x:1"}))] {
+            writers.store_services.apply_watcher_event(&Event::Apply(service));
+        }
+        let metadata = |name: &str| json!({"metadata": {"name": name, "namespace": "shop"}});
+        let file = |name: &str| serde_json::from_value::<ConfigMap>(metadata(name)).unwrap();
+        assert_eq!(named(mounting(&cache, &file("rules"))), ["StoreService reader"]);
+        assert!(mounting(&cache, &file("others")).is_empty());
     }
 
     #[test]

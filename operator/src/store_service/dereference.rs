@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use api::{Reason, Store, StoreDatabase, StoreService, label};
+use api::{MANAGED_BY, Reason, Store, StoreDatabase, StoreService, label};
 use k8s_openapi::api::{
     apps::v1::Deployment,
     autoscaling::v2::HorizontalPodAutoscaler,
@@ -17,7 +17,7 @@ use kube::{Api, ResourceExt};
 
 use super::{guest::Host, validate::DATABASE_KEY};
 use crate::{
-    framework::{Context, ReconcileError, Retry, namespace, secret_hash},
+    framework::{Context, ReconcileError, Retry, config_hash, content_hash, namespace, secret_hash},
     network::Place,
 };
 
@@ -28,6 +28,8 @@ pub(super) struct Seen {
     pub(super) secrets: BTreeMap<String, Secret>,
     /// The first ConfigMap that the service names and that does not exist.
     pub(super) missing_config_map: Option<String>,
+    /// Changes with the content of those that the operator wrote; none if there are none. Nothing tells of others.
+    pub(super) config_hash: Option<String>,
     pub(super) deployment: Option<Arc<Deployment>>,
     pub(super) service: Option<Arc<Service>>,
     pub(super) ingress: Option<Arc<Ingress>>,
@@ -91,6 +93,7 @@ pub(super) async fn dereference(context: &Context, service: &StoreService) -> Re
     Ok(Seen {
         secrets,
         missing_config_map: missing_config_map(context, service).await?,
+        config_hash: written_config(context, service),
         deployment: cache.get(space, &name),
         service: cache.get(space, &name),
         ingress: cache.get(space, &name),
@@ -117,11 +120,19 @@ async fn missing_config_map(context: &Context, service: &StoreService) -> Result
     let unknown = |name: &&str| context.cache.get::<v1::ConfigMap>(space, name).is_none();
     for name in service.spec.config_maps.iter().map(|mount| mount.name.as_str()).filter(unknown) {
         let found = api.get_metadata_opt(name).await.map_err(DereferenceError::of("ConfigMap", name))?;
-        if found.is_none() {
+        // One of ours comes to the cache in a moment, and pods are not started without its hash.
+        if found.is_none_or(|found| found.labels().get(label::MANAGED_BY).is_some_and(|by| by == MANAGED_BY)) {
             return Ok(Some(name.to_owned()));
         }
     }
     Ok(None)
+}
+
+fn written_config(context: &Context, service: &StoreService) -> Option<String> {
+    let names = service.spec.config_maps.iter().map(|mount| mount.name.as_str());
+    let written = names.filter_map(|name| context.cache.get::<v1::ConfigMap>(namespace(service), name));
+    let hashes: Vec<String> = written.map(|file| config_hash(&file)).collect();
+    (!hashes.is_empty()).then(|| content_hash(hashes.iter().map(String::as_bytes)))
 }
 
 /// A server that the operator runs is one of the namespace's pods; any other is wherever its address leads.

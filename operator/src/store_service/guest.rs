@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use api::{
-    ConditionType, EnvVar, Reason, ServiceTopic, Status as _, Store, StoreDatabase, StoreService, StoreTopic, label,
+    ANNOTATION_CONFIG, ConditionType, EnvVar, Reason, ServiceTopic, Status as _, Store, StoreDatabase, StoreService,
+    StoreTopic, label,
 };
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
 use kube::ResourceExt;
 
 use crate::{
     events::Brokers,
-    framework::{Cache, namespace},
-    guests::{Given, ROUTES_FILE, Route, RouteTable, database_of, give, is_of_users, of_store, routes_of},
+    framework::{Cache, config_hash, content_hash, namespace},
+    guests::{Given, ROUTES_FILE, Route, RouteTable, database_of, gateway_of, give, is_of_users, of_store, routes_of},
 };
 
 /// What there is of what the service asks of its store; nothing if it asks nothing.
@@ -22,6 +23,8 @@ pub(super) struct Host {
     given: Given,
     /// The routes that the gateway is told.
     routes: RouteTable,
+    /// Whether every pod of the gateway was started with them.
+    routes_served: bool,
     /// Topics that were made for the service.
     pub(super) topics: Vec<Arc<StoreTopic>>,
 }
@@ -36,13 +39,16 @@ impl Host {
         if !service.spec.is_guest() {
             return Self { topics, ..Self::default() };
         }
+        let gateway: Option<Arc<Deployment>> = cache.get(space, &gateway_of(store));
         let file: Option<Arc<ConfigMap>> = cache.get(space, &format!("{store}-gateway-routes"));
         let text = file.as_ref().and_then(|file| file.data.as_ref()?.get(ROUTES_FILE));
+        let served = file.as_ref().zip(gateway).is_some_and(|(file, gateway)| started_with(&gateway, file));
         Self {
             store: cache.get(space, store),
             database: cache.get(space, store),
             given: give(&of_store(cache, space, store)),
             routes: text.and_then(|text| serde_yaml::from_str(text).ok()).unwrap_or_default(),
+            routes_served: served,
             topics,
         }
     }
@@ -51,6 +57,17 @@ impl Host {
         let status = self.database.as_ref().and_then(|database| database.status.as_ref());
         status.is_some_and(|status| status.databases.iter().any(|database| database.name == name && database.ready))
     }
+}
+
+/// Whether all pods of a service were started with what its only file holds now, and serve.
+fn started_with(service: &Deployment, file: &ConfigMap) -> bool {
+    let annotations = service.spec.template.metadata.as_ref().and_then(|meta| meta.annotations.as_ref());
+    let told = annotations.and_then(|annotations| annotations.get(ANNOTATION_CONFIG));
+    let status = service.status.clone().unwrap_or_default();
+    told == Some(&content_hash([config_hash(file).as_bytes()]))
+        && status.observed_generation >= service.metadata.generation
+        && status.updated_replicas == status.replicas
+        && status.available_replicas > Some(0)
 }
 
 /// What the service has of its store.
@@ -133,6 +150,14 @@ pub(super) fn missing(guest: Option<&Guest>, host: &Host) -> Option<(Reason, Str
         );
         return Some((Reason::RoutePending, message));
     }
+    if let (Some(route), false) = (guest.routes.first(), host.routes_served) {
+        let message = format!(
+            "the pods are ready; those of {} are being replaced by such as know that {} leads to them",
+            gateway_of(&guest.store),
+            route.prefix
+        );
+        return Some((Reason::RoutePending, message));
+    }
     guest.topics.iter().find_map(|topic| {
         let name = guest.topic(&topic.name);
         let live = host.topics.iter().find(|live| live.name_any() == name);
@@ -196,6 +221,7 @@ pub(super) mod tests {
             database: Some(Arc::new(database(true))),
             given: give(&[Arc::new(service())]),
             routes: RouteTable { routes: routes_of(&service()) },
+            routes_served: true,
             topics: vec![Arc::new(serde_json::from_value(topic("True")).unwrap())],
         }
     }
@@ -263,10 +289,33 @@ pub(super) mod tests {
         let guest = validate(&service(), &complete()).unwrap();
         let host = Host { routes: RouteTable::default(), ..complete() };
         assert_eq!(missing(guest.as_ref(), &host).unwrap().0, Reason::RoutePending);
+        let host = Host { routes_served: false, ..complete() };
+        let (reason, message) = missing(guest.as_ref(), &host).unwrap();
+        assert_eq!(reason, Reason::RoutePending);
+        assert!(message.contains("those of green-gateway are being replaced"), "{message}");
         let host = Host { topics: vec![Arc::new(serde_json::from_value(topic("False")).unwrap())], ..complete() };
         let (reason, message) = missing(guest.as_ref(), &host).unwrap();
         assert_eq!(reason, Reason::BrokerUnreachable);
         assert_eq!(message, "StoreTopic green-parcel-events: no broker answers");
         assert_eq!(missing(guest.as_ref(), &Host { topics: vec![], ..complete() }).unwrap().0, Reason::ChildPending);
+    }
+
+    #[test]
+    fn the_gateway_serves_routes_once_every_pod_was_started_with_them() {
+        let file = |routes: &str| serde_json::from_value(json!({"data": {ROUTES_FILE: routes}})).unwrap();
+        let (old, new): (ConfigMap, ConfigMap) = (file("routes: []"), file("routes: [{}]"));
+        let gateway = |told: &ConfigMap, observed: i64, updated: i32| -> Deployment {
+            let told = json!({ANNOTATION_CONFIG: content_hash([config_hash(told).as_bytes()])});
+            let template = json!({"metadata": {"annotations": told}});
+            let status = json!({
+                "observedGeneration": observed, "replicas": 2, "updatedReplicas": updated, "availableReplicas": 2,
+            });
+            let spec = json!({"selector": {}, "template": template});
+            serde_json::from_value(json!({"metadata": {"generation": 4}, "spec": spec, "status": status})).unwrap()
+        };
+        assert!(started_with(&gateway(&new, 4, 2), &new));
+        assert!(!started_with(&gateway(&old, 4, 2), &new), "it was told of others");
+        assert!(!started_with(&gateway(&new, 3, 2), &new), "its controller has not seen it");
+        assert!(!started_with(&gateway(&new, 4, 1), &new), "an old pod is left");
     }
 }

@@ -49,6 +49,8 @@ pub(super) struct Validated {
     pub(super) database_hash: Option<String>,
     /// Changes with the content of the Secrets that variables are read from; none if there are none.
     pub(super) variables_hash: Option<String>,
+    /// Changes with the content of the ConfigMaps that the operator wrote for it; none if there are none.
+    pub(super) config_hash: Option<String>,
     /// What the service has of its store.
     pub(super) guest: Option<Guest>,
     pub(super) config_maps: Vec<ConfigMapMount>,
@@ -166,6 +168,7 @@ pub(super) fn validate(service: &StoreService, seen: &Seen) -> Result<Validated,
         database,
         database_hash,
         variables_hash,
+        config_hash: seen.config_hash.clone(),
         config_maps: spec.config_maps,
         network,
         pod: spec.pod.unwrap_or_default(),

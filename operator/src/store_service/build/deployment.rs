@@ -14,7 +14,7 @@ use k8s_openapi::{
     },
 };
 
-use super::{ANNOTATION_SECRETS, ANNOTATION_VARIABLES, BTreeMap, PortName, Validated, meta};
+use super::{ANNOTATION_CONFIG, ANNOTATION_SECRETS, ANNOTATION_VARIABLES, BTreeMap, PortName, Validated, meta};
 use crate::{
     store_service::validate::{DATABASE_KEY, DATABASE_URL, Scaling},
     workload::{
@@ -69,9 +69,14 @@ fn selector(of: &Validated) -> LabelSelector {
     LabelSelector { match_labels: Some(of.selector.clone()), ..LabelSelector::default() }
 }
 
-/// A function of the resource and the content of its Secrets, and of nothing else: a new operator restarts no pod.
+/// A function of the resource and the content of its Secrets and ConfigMaps, and of nothing else: a new operator restarts no
+/// pod.
 fn template(of: &Validated) -> PodTemplateSpec {
-    let hashes = [(ANNOTATION_SECRETS, &of.database_hash), (ANNOTATION_VARIABLES, &of.variables_hash)];
+    let hashes = [
+        (ANNOTATION_SECRETS, &of.database_hash),
+        (ANNOTATION_VARIABLES, &of.variables_hash),
+        (ANNOTATION_CONFIG, &of.config_hash),
+    ];
     let hashes = hashes.into_iter().filter_map(|(key, hash)| Some((key.to_owned(), hash.clone()?)));
     let annotations: BTreeMap<String, String> = of.pod.annotations.clone().into_iter().chain(hashes).collect();
     PodTemplateSpec {

@@ -8,7 +8,7 @@ mod topics;
 
 use std::collections::BTreeMap;
 
-use api::{ANNOTATION_SECRETS, ANNOTATION_VARIABLES, PortName, StoreTopic};
+use api::{ANNOTATION_CONFIG, ANNOTATION_SECRETS, ANNOTATION_VARIABLES, PortName, StoreTopic};
 use k8s_openapi::{
     api::{
         apps::v1::Deployment,
@@ -187,6 +187,17 @@ mod tests {
         let template = |hash: &str| build(&validate(&service, &with_secrets(hash)).unwrap()).deployment.spec.template;
         assert_eq!(template("cafe"), template("cafe"));
         assert_ne!(template("cafe"), template("beef"));
+    }
+
+    #[test]
+    fn another_file_of_the_operators_changes_the_pod_template() {
+        let service = serde_yaml::from_str(include_str!("fixtures/full.yaml")).unwrap();
+        let template = |hash: Option<&str>| {
+            let seen = Seen { config_hash: hash.map(str::to_owned), ..with_secrets("cafe") };
+            build(&validate(&service, &seen).unwrap()).deployment.spec.template
+        };
+        assert_ne!(template(Some("one")), template(Some("two")));
+        assert!(!template(None).metadata.unwrap().annotations.unwrap().contains_key(ANNOTATION_CONFIG));
     }
 
     /// The end of a rotation waits for pods that bear the hash of the database's Secret.
