@@ -7,7 +7,7 @@ use api::{PortName, ServiceName, Store, StoreService};
 use kube::{Resource, ResourceExt};
 use serde::{Deserialize, Serialize};
 
-use crate::framework::{Cache, namespace};
+use crate::framework::{Cache, Mark};
 
 /// Name of the file with the gateway's routes.
 pub(crate) const ROUTES_FILE: &str = "routes.yaml";
@@ -67,14 +67,8 @@ pub(crate) fn gateway_of(store: &str) -> String {
 
 /// The guests of a store that are not about to leave.
 pub(crate) fn of_store(cache: &Cache, space: &str, store: &str) -> Vec<Arc<StoreService>> {
-    let mut guests = cache.store_services.state();
-    guests.retain(|service| {
-        namespace(&**service) == space
-            && service.spec.store == store
-            && is_of_users(service)
-            && service.spec.is_guest()
-            && service.metadata.deletion_timestamp.is_none()
-    });
+    let mut guests = cache.marked::<StoreService>(space, Mark::Guest, store);
+    guests.retain(|service| service.metadata.deletion_timestamp.is_none());
     guests
 }
 

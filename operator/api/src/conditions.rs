@@ -30,6 +30,28 @@ pub enum ConditionType {
 }
 
 impl ConditionType {
+    /// Every type there is.
+    pub const ALL: [Self; 12] = [
+        Self::Ready,
+        Self::Progressing,
+        Self::DatabaseReady,
+        Self::EventsReady,
+        Self::CacheReady,
+        Self::ServicesReady,
+        Self::Upgraded,
+        Self::StorageReady,
+        Self::ServerReady,
+        Self::Degraded,
+        Self::Suspended,
+        Self::Rotating,
+    ];
+
+    /// The type of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|type_| type_.as_str() == name)
+    }
+
     /// The name in a status.
     #[must_use]
     pub fn as_str(self) -> &'static str {

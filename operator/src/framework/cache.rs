@@ -14,89 +14,32 @@ use k8s_openapi::api::{
     networking::v1::{Ingress, NetworkPolicy},
     policy::v1::PodDisruptionBudget,
 };
-use kube::{
-    Resource,
-    runtime::{
-        reflector::{self, store::Writer},
-        watcher::Event,
-    },
-};
+use kube::Resource;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    digest::{Digest, Mark},
     malformed::Malformed,
-    names::key,
-    packed::{self, bears_label},
+    packed::{Reader, Writer},
 };
 
 /// A kind that is watched.
-pub(crate) trait Cached: Resource<DynamicType = ()> + Clone + Send + Sync + Sized + 'static {
-    /// How its objects are kept.
-    type Shelf: Shelf<Self>;
-
-    /// Where they are.
-    fn shelf(cache: &Cache) -> &Self::Shelf;
-}
-
-/// What is known of one kind.
-pub(crate) trait Shelf<K> {
-    /// The object of that name.
-    fn find(&self, namespace: &str, name: &str) -> Option<Arc<K>>;
-
-    /// The objects of a namespace that bear a label, in no order.
-    fn labelled(&self, namespace: &str, label: &str, value: &str) -> Vec<Arc<K>>;
-}
-
-/// The writing end of a [`Shelf`].
-pub(crate) trait Fill<K>: Send + 'static {
-    /// Takes up one event of the watch.
-    fn fill(&mut self, event: &Event<K>);
-}
-
-impl<K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static> Shelf<K> for reflector::Store<K> {
-    fn find(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
-        self.get(&key(namespace, name))
-    }
-
-    fn labelled(&self, namespace: &str, label: &str, value: &str) -> Vec<Arc<K>> {
-        let bears =
-            |object: &K| object.meta().namespace.as_deref() == Some(namespace) && bears_label(object, label, value);
-        self.state().into_iter().filter(|object| bears(object)).collect()
-    }
-}
-
-impl<K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static> Fill<K> for Writer<K> {
-    fn fill(&mut self, event: &Event<K>) {
-        self.apply_watcher_event(event);
-    }
-}
-
-impl<K> Shelf<K> for packed::Reader<K>
-where
-    K: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Send + Sync + 'static,
+pub(crate) trait Cached:
+    Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + Send + Sync + 'static
 {
-    fn find(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
-        self.get(namespace, name)
-    }
+    /// What is known of its objects.
+    fn reader(cache: &Cache) -> &Reader<Self>;
 
-    fn labelled(&self, namespace: &str, label: &str, value: &str) -> Vec<Arc<K>> {
-        self.labelled(namespace, label, value)
-    }
-}
-
-impl<K: Resource<DynamicType = ()> + Serialize + Send + Sync + 'static> Fill<K> for packed::Writer<K> {
-    fn fill(&mut self, event: &Event<K>) {
-        self.apply_watcher_event(event);
-    }
+    /// What the object is found and counted by.
+    fn digest(&self) -> Digest;
 }
 
 macro_rules! cache {
-    (whole { $($whole:ident: $primary:ty,)* } packed { $($packed:ident: $child:ty,)* }) => {
+    ($($name:ident: $kind:ty, $digest:path;)*) => {
         /// Everything the operator knows about the cluster without asking.
         pub(crate) struct Cache {
-            $(pub(crate) $whole: reflector::Store<$primary>,)*
-            $(pub(crate) $packed: packed::Reader<$child>,)*
+            $(pub(crate) $name: Reader<$kind>,)*
             /// Objects that are left out because they do not fit their schema.
             pub(crate) malformed: Malformed,
             /// Kinds that have not been listed yet.
@@ -106,66 +49,54 @@ macro_rules! cache {
 
         /// The writing ends of a [`Cache`].
         pub(crate) struct Writers {
-            $(pub(crate) $whole: Writer<$primary>,)*
-            $(pub(crate) $packed: packed::Writer<$child>,)*
+            $(pub(crate) $name: Writer<$kind>,)*
         }
 
         impl Cache {
             /// An empty cache and what fills it.
             pub(super) fn new() -> (Self, Writers) {
-                let writers = Writers { $($whole: Writer::default(),)* $($packed: packed::Writer::default(),)* };
+                let writers = Writers { $($name: Writer::default(),)* };
                 let cache = Self {
-                    $($whole: writers.$whole.as_reader(),)*
-                    $($packed: writers.$packed.as_reader(),)*
+                    $($name: writers.$name.as_reader(),)*
                     malformed: Malformed::default(),
                     // Also the Secrets of others, of which nothing is kept.
-                    pending: AtomicUsize::new([$(stringify!($whole),)* $(stringify!($packed),)*].len() + 1),
+                    pending: AtomicUsize::new([$(stringify!($name),)*].len() + 1),
                     complete: CancellationToken::new(),
                 };
                 (cache, writers)
             }
         }
 
-        $(impl Cached for $primary {
-            type Shelf = reflector::Store<Self>;
-
-            fn shelf(cache: &Cache) -> &Self::Shelf {
-                &cache.$whole
+        $(impl Cached for $kind {
+            fn reader(cache: &Cache) -> &Reader<Self> {
+                &cache.$name
             }
-        })*
 
-        $(impl Cached for $child {
-            type Shelf = packed::Reader<Self>;
-
-            fn shelf(cache: &Cache) -> &Self::Shelf {
-                &cache.$packed
+            fn digest(&self) -> Digest {
+                $digest(self)
             }
         })*
     };
 }
 
 cache! {
-    whole {
-        stores: Store,
-        store_services: StoreService,
-        store_databases: StoreDatabase,
-        store_topics: StoreTopic,
-    }
-    packed {
-        deployments: Deployment,
-        stateful_sets: StatefulSet,
-        services: Service,
-        service_accounts: ServiceAccount,
-        config_maps: ConfigMap,
-        secrets: Secret,
-        claims: PersistentVolumeClaim,
-        jobs: Job,
-        autoscalers: HorizontalPodAutoscaler,
-        disruption_budgets: PodDisruptionBudget,
-        ingresses: Ingress,
-        network_policies: NetworkPolicy,
-        pods: Pod,
-    }
+    stores: Store, Digest::of_store;
+    store_services: StoreService, Digest::of_service;
+    store_databases: StoreDatabase, Digest::of_database;
+    store_topics: StoreTopic, Digest::of_topic;
+    deployments: Deployment, Digest::of_child;
+    stateful_sets: StatefulSet, Digest::of_child;
+    services: Service, Digest::of_child;
+    service_accounts: ServiceAccount, Digest::of_child;
+    config_maps: ConfigMap, Digest::of_child;
+    secrets: Secret, Digest::of_child;
+    claims: PersistentVolumeClaim, Digest::of_child;
+    jobs: Job, Digest::of_child;
+    autoscalers: HorizontalPodAutoscaler, Digest::of_child;
+    disruption_budgets: PodDisruptionBudget, Digest::of_child;
+    ingresses: Ingress, Digest::of_child;
+    network_policies: NetworkPolicy, Digest::of_child;
+    pods: Pod, Digest::of_child;
 }
 
 impl Cache {
@@ -188,13 +119,26 @@ impl Cache {
 
     /// The object of that name, if a watch has seen it.
     pub(crate) fn get<K: Cached>(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
-        K::shelf(self).find(namespace, name)
+        K::reader(self).get(namespace, name)
+    }
+
+    /// Whether a watch has seen an object of that name.
+    pub(super) fn holds<K: Cached>(&self, namespace: &str, name: &str) -> bool {
+        K::reader(self).holds(namespace, name)
     }
 
     /// The objects of a namespace that bear a label, in the order of their names.
     pub(crate) fn labelled<K: Cached>(&self, namespace: &str, label: &str, value: &str) -> Vec<Arc<K>> {
-        let mut found = K::shelf(self).labelled(namespace, label, value);
-        found.sort_by(|one, other| one.meta().name.cmp(&other.meta().name));
-        found
+        in_order(K::reader(self).labelled(namespace, label, value))
     }
+
+    /// The objects of a namespace that are found by a mark, in the order of their names.
+    pub(crate) fn marked<K: Cached>(&self, namespace: &str, mark: Mark, value: &str) -> Vec<Arc<K>> {
+        in_order(K::reader(self).marked(namespace, mark, value))
+    }
+}
+
+fn in_order<K: Cached>(mut found: Vec<Arc<K>>) -> Vec<Arc<K>> {
+    found.sort_by(|one, other| one.meta().name.cmp(&other.meta().name));
+    found
 }

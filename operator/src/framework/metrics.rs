@@ -2,12 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use api::{Reason, Status};
-use kube::{Resource, ResourceExt, core::object::HasStatus, runtime::reflector};
+use api::{ConditionType, Reason};
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::{Activity, Cache, exposition::Exposition, namespace};
+use super::{Activity, Cache, Cached, exposition::Exposition, packed::Reader};
 
 const RECONCILIATIONS: &str = "greencommerce_operator_reconciliations_total";
 const FAILURES: &str = "greencommerce_operator_reconcile_failures_total";
@@ -135,15 +134,14 @@ fn objects(text: &mut Exposition, cache: &Cache) {
     let mut family = text.family(CONDITIONS, help);
     for (kind, census) in KINDS.iter().zip(&census) {
         for ([condition, status, reason], count) in &census.conditions {
-            let labels = [("kind", *kind), ("condition", condition), ("status", status), ("reason", reason)];
-            family.add(&labels, count);
+            family.add(&[("kind", kind), ("condition", condition), ("status", status), ("reason", reason)], count);
         }
     }
     let mut family = text.family(STORE_READY, "1 for a Store that is ready, 0 for one that should be and is not.");
-    for store in cache.stores.state().iter().filter(|store| !store.spec.suspend) {
-        let ready = store.status.as_ref().and_then(|status| status.condition("Ready"));
-        let ready = u8::from(ready.is_some_and(|ready| ready.status == "True"));
-        family.add(&[("namespace", namespace(&**store)), ("store", &store.name_any())], ready);
+    for store in cache.stores.all().iter().filter(|store| !store.is_asleep()) {
+        let ready = store.said().iter().any(|said| said.condition == ConditionType::Ready && said.holds == Some(true));
+        let (namespace, name) = store.key();
+        family.add(&[("namespace", namespace), ("store", name)], u8::from(ready));
     }
 }
 
@@ -152,19 +150,16 @@ fn objects(text: &mut Exposition, cache: &Cache) {
 struct Census {
     objects: usize,
     /// By type, status and reason.
-    conditions: BTreeMap<[String; 3], usize>,
+    conditions: BTreeMap<[&'static str; 3], usize>,
 }
 
 impl Census {
-    fn of<K>(reader: &reflector::Store<K>) -> Self
-    where
-        K: Resource<DynamicType = ()> + HasStatus<Status: Status> + Clone,
-    {
+    fn of<K: Cached>(reader: &Reader<K>) -> Self {
         let mut census = Self::default();
-        for object in reader.state() {
+        for object in reader.all() {
             census.objects += 1;
-            for condition in object.status().map(Status::conditions).unwrap_or_default() {
-                let labels = [&condition.type_, &condition.status, &condition.reason].map(Clone::clone);
+            for said in object.said() {
+                let labels = [said.condition.as_str(), said.status(), said.reason.as_str()];
                 *census.conditions.entry(labels).or_default() += 1;
             }
         }

@@ -10,6 +10,7 @@ mod cache;
 mod clock;
 mod context;
 mod difference;
+mod digest;
 mod error;
 mod events;
 mod exposition;
@@ -42,6 +43,7 @@ pub(crate) use apply::{ApplyError, apply, delete, owner_reference};
 pub(crate) use cache::{Cache, Cached};
 pub(crate) use clock::Clock;
 pub(crate) use context::Context;
+pub(crate) use digest::Mark;
 pub(crate) use error::{ReconcileError, Retry, chain};
 pub(crate) use finalizer::{
     FinalizerError, add as add_finalizer, goes_with_its_namespace, has as has_finalizer, remove as remove_finalizer,

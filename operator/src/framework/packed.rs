@@ -1,7 +1,8 @@
-//! Kubernetes' own objects as the cache keeps them: their JSON, compressed against another object of the kind.
+//! Objects as the cache keeps them: their JSON, compressed against another object of the kind.
 //!
-//! Decoded, an object takes ten times the room of its text, most of it for fields that nobody set, and the children of one
-//! store read much like those of any other. They are looked at only when their owner is reconciled, and decoded for that.
+//! Decoded, an object takes ten times the room of its text, most of it for fields that nobody set, and the objects of one
+//! store read much like those of any other. They are looked at only when they or their owners are reconciled, and decoded for
+//! that; what they are found and counted by is kept beside them.
 
 use std::{
     borrow::Cow,
@@ -18,17 +19,23 @@ use kube::{
     },
 };
 use lz4_flex::block::{compress_prepend_size_with_dict, decompress_size_prepended_with_dict};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::untyped::to_value;
+use super::{
+    Cached,
+    digest::{Digest, Mark, Said},
+    untyped::to_value,
+};
 
 /// An object that is decoded when it is asked for.
 pub(crate) struct Packed<K> {
     namespace: Box<str>,
     name: Box<str>,
-    /// A hash of each label, by which most objects are passed over without a look inside.
-    labels: Box<[u64]>,
+    /// A hash of each label and mark, by which most objects are passed over without a look inside.
+    hashes: Box<[u64]>,
+    said: Box<[Said]>,
+    asleep: bool,
     text: Box<[u8]>,
     /// The JSON of the object that this one was compressed against (LZ4 calls it a dictionary).
     sample: Arc<[u8]>,
@@ -55,7 +62,7 @@ impl<K: Resource<DynamicType = ()>> Default for Writer<K> {
     }
 }
 
-impl<K: Resource<DynamicType = ()> + Serialize> Writer<K> {
+impl<K: Cached> Writer<K> {
     pub(crate) fn as_reader(&self) -> Reader<K> {
         Reader { objects: self.objects.as_reader(), hasher: self.hasher.clone() }
     }
@@ -80,15 +87,15 @@ impl<K: Resource<DynamicType = ()> + Serialize> Writer<K> {
         let text = to_value(object).to_string().into_bytes();
         let sample = self.sample.get_or_insert_with(|| text.as_slice().into()).clone();
         let meta = object.meta();
+        let Digest { marks, said, asleep } = object.digest();
+        let labels = meta.labels.iter().flatten().map(|label| self.hasher.hash_one(label));
+        let marks = marks.iter().map(|mark| self.hasher.hash_one(mark));
         Packed {
             namespace: meta.namespace.as_deref().unwrap_or_default().into(),
             name: meta.name.as_deref().unwrap_or_default().into(),
-            labels: meta
-                .labels
-                .iter()
-                .flatten()
-                .map(|(label, value)| fingerprint(&self.hasher, label, value))
-                .collect(),
+            hashes: labels.chain(marks).collect(),
+            said: said.into(),
+            asleep,
             text: compress_prepend_size_with_dict(&text, &sample).into(),
             sample,
             kind: PhantomData,
@@ -96,20 +103,40 @@ impl<K: Resource<DynamicType = ()> + Serialize> Writer<K> {
     }
 }
 
-impl<K: Resource<DynamicType = ()> + DeserializeOwned> Reader<K> {
+impl<K: Cached> Reader<K> {
     /// The object of that name.
     pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
         let key = ObjectRef::new(name).within(namespace);
         self.objects.get(&key).map(|packed| Arc::new(packed.unpack()))
     }
 
+    /// Whether there is an object of that name.
+    pub(super) fn holds(&self, namespace: &str, name: &str) -> bool {
+        self.objects.get(&ObjectRef::new(name).within(namespace)).is_some()
+    }
+
     /// The objects of a namespace that bear a label, in no order.
     pub(crate) fn labelled(&self, namespace: &str, label: &str, value: &str) -> Vec<Arc<K>> {
-        let wanted = fingerprint(&self.hasher, label, value);
-        let bears = |packed: &Packed<K>| &*packed.namespace == namespace && packed.labels.contains(&wanted);
-        let found = self.objects.state().into_iter().filter(|packed| bears(packed)).map(|packed| packed.unpack());
-        // Two labels may have one hash.
-        found.filter(|object| bears_label(object, label, value)).map(Arc::new).collect()
+        let hash = self.hasher.hash_one((label, value));
+        self.hashed(namespace, hash, |object| bears_label(object, label, value))
+    }
+
+    /// The objects of a namespace that are found by a mark, in no order.
+    pub(crate) fn marked(&self, namespace: &str, mark: Mark, value: &str) -> Vec<Arc<K>> {
+        let wanted = (mark, value.to_owned());
+        self.hashed(namespace, self.hasher.hash_one(&wanted), |object| object.digest().marks.contains(&wanted))
+    }
+
+    /// Everything, packed.
+    pub(super) fn all(&self) -> Vec<Arc<Packed<K>>> {
+        self.objects.state()
+    }
+
+    /// Those with the hash that are what it stands for: two labels may have one.
+    fn hashed(&self, namespace: &str, hash: u64, is_wanted: impl Fn(&K) -> bool) -> Vec<Arc<K>> {
+        let mut found = self.objects.state();
+        found.retain(|packed| &*packed.namespace == namespace && packed.hashes.contains(&hash));
+        found.iter().map(|packed| packed.unpack()).filter(is_wanted).map(Arc::new).collect()
     }
 }
 
@@ -118,8 +145,21 @@ pub(super) fn bears_label<K: Resource>(object: &K, label: &str, value: &str) -> 
     object.meta().labels.as_ref().and_then(|labels| labels.get(label)).is_some_and(|held| held == value)
 }
 
-fn fingerprint(hasher: &RandomState, label: &str, value: &str) -> u64 {
-    hasher.hash_one((label, value))
+impl<K> Packed<K> {
+    /// Its namespace and name.
+    pub(super) fn key(&self) -> (&str, &str) {
+        (&self.namespace, &self.name)
+    }
+
+    /// What it says of itself.
+    pub(super) fn said(&self) -> &[Said] {
+        &self.said
+    }
+
+    /// Whether it is to sleep.
+    pub(super) fn is_asleep(&self) -> bool {
+        self.asleep
+    }
 }
 
 impl<K: DeserializeOwned> Packed<K> {
@@ -135,7 +175,9 @@ impl<K> Clone for Packed<K> {
         Self {
             namespace: self.namespace.clone(),
             name: self.name.clone(),
-            labels: self.labels.clone(),
+            hashes: self.hashes.clone(),
+            said: self.said.clone(),
+            asleep: self.asleep,
             text: self.text.clone(),
             sample: self.sample.clone(),
             kind: PhantomData,

@@ -1,28 +1,30 @@
 //! The loop that keeps a controller going.
 
-use std::{fmt::Debug, future::Future, hash::Hash, sync::Arc};
+use std::{fmt::Debug, future::Future, hash::Hash, marker::PhantomData, sync::Arc};
 
 use api::{ConditionType, Status};
 use futures::StreamExt as _;
 use k8s_openapi::NamespaceResourceScope;
 use kube::{
-    Resource,
-    core::object::HasStatus,
+    Resource, ResourceExt,
+    api::ObjectMeta,
+    core::{PartialObjectMeta, object::HasStatus},
     runtime::{
         controller::{self, Action},
         reflector::{self, ObjectRef},
+        watcher::Event,
     },
 };
-use serde::de::DeserializeOwned;
 use tokio::{sync::mpsc::UnboundedReceiver, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{
-    Cached, Context, Finding, ReconcileError, Retry,
+    Cache, Cached, Context, Finding, ReconcileError, Retry,
     backoff::{Attempt, Backoff},
     chain, metrics,
-    names::describe,
+    names::{describe, key},
+    namespace,
     slot::Slots,
     telemetry, write_status,
 };
@@ -36,11 +38,7 @@ const UNDER_WAY: u16 = 128;
 /// A controller: what it takes to make the cluster hold what one object describes.
 pub(crate) trait Reconciler: Send + Sync + 'static {
     /// The kind.
-    type Object: Cached<Shelf = reflector::Store<Self::Object>>
-        + Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + HasStatus<Status: Status>
-        + DeserializeOwned
-        + Debug;
+    type Object: Cached + Resource<Scope = NamespaceResourceScope> + HasStatus<Status: Status> + Debug;
     /// What can go wrong.
     type Error: ReconcileError;
 
@@ -80,26 +78,29 @@ pub(crate) async fn run<R: Reconciler>(
         return;
     }
     tracing::info!(controller = R::NAME, "started");
-    let store = R::Object::shelf(&context.cache).clone();
     let worker = Arc::new(Worker::new(reconciler, context));
-    let everything: Vec<_> = store.state().iter().map(|object| ObjectRef::from_obj(&**object)).collect();
+    let (mut roll, present) = Roll::open();
+    let everything = R::Object::reader(&worker.context.cache).all();
+    let everything: Vec<_> =
+        everything.iter().map(|packed| packed.key()).map(|(space, name)| key(space, name)).collect();
     let changed = futures::stream::unfold(queue, |mut queue| async { Some((queue.recv().await?, queue)) });
     let waiting = worker.clone();
     let queue = futures::stream::iter(everything)
         .chain(changed)
         .map(move |object| {
             waiting.context.activity.waits(R::NAME, name_of(&object));
-            Ok::<_, std::convert::Infallible>(object)
+            Ok::<_, std::convert::Infallible>(roll.call(&waiting.context.cache, &object))
         })
         .take_until(phases.stop.cancelled_owned());
     let config = controller::Config::default().concurrency(UNDER_WAY);
-    let reconcile = |object: Arc<R::Object>, worker: Arc<Worker<R>>| Box::pin(async move { worker.work(object).await });
-    let never = |_: Arc<R::Object>, error: &std::convert::Infallible, _: Arc<Worker<R>>| match *error {};
-    controller::applier(reconcile, never, worker.clone(), store, Box::pin(queue), config)
+    let reconcile = |object: Arc<Present<R::Object>>, worker: Arc<Worker<R>>| {
+        Box::pin(async move { worker.work(key(namespace(&*object), &object.name_any())).await })
+    };
+    let never = |_: Arc<Present<R::Object>>, error: &std::convert::Infallible, _: Arc<Worker<R>>| match *error {};
+    controller::applier(reconcile, never, worker.clone(), present, Box::pin(queue), config)
         .for_each(|result| {
             if let Err(controller::Error::ObjectNotFound(object)) = &result {
-                let gone = ObjectRef::new(&object.name).within(object.namespace.as_deref().unwrap_or_default());
-                worker.forget(&gone);
+                worker.forget(&key(object.namespace.as_deref().unwrap_or_default(), &object.name));
             }
             std::future::ready(())
         })
@@ -119,6 +120,34 @@ async fn starts<T>(context: &Context, queue: &mut UnboundedReceiver<T>, phases: 
         () = phases.stop.cancelled() => false,
         () = turn => true,
         () = forget => false,
+    }
+}
+
+/// An object that is there, of which no more than its name is told.
+type Present<K> = PartialObjectMeta<K>;
+
+/// Which objects are there: the library looks them up before it calls us, and the cache keeps them packed.
+struct Roll<K: Cached>(reflector::store::Writer<Present<K>>);
+
+impl<K: Cached> Roll<K> {
+    /// An empty roll, and where to look it up.
+    fn open() -> (Self, reflector::Store<Present<K>>) {
+        let mut writer = reflector::store::Writer::default();
+        writer.apply_watcher_event(&Event::Init);
+        writer.apply_watcher_event(&Event::InitDone);
+        let reader = writer.as_reader();
+        (Self(writer), reader)
+    }
+
+    /// Puts an object on the roll if the cache has it, and takes it off if not.
+    fn call(&mut self, cache: &Cache, object: &ObjectRef<K>) -> ObjectRef<Present<K>> {
+        let (space, name) = (object.namespace.as_deref().unwrap_or_default(), &object.name);
+        let metadata =
+            ObjectMeta { namespace: Some(space.to_owned()), name: Some(name.clone()), ..ObjectMeta::default() };
+        let present = Present { types: None, metadata, _phantom: PhantomData };
+        let event = if cache.holds::<K>(space, name) { Event::Apply(present) } else { Event::Delete(present) };
+        self.0.apply_watcher_event(&event);
+        key(space, name)
     }
 }
 
@@ -142,11 +171,11 @@ where
     }
 
     /// One reconciliation, which everything that is logged meanwhile names.
-    async fn work(&self, object: Arc<R::Object>) -> Result<Action, std::convert::Infallible> {
-        let key = ObjectRef::from_obj(&*object);
+    async fn work(&self, key: ObjectRef<R::Object>) -> Result<Action, std::convert::Infallible> {
         let context = self.context.of_one(self.slots.take().await);
         // It may have changed or gone while it waited for its place.
-        let Some(object) = R::Object::shelf(&context.cache).get(&key) else {
+        let space = key.namespace.as_deref().unwrap_or_default();
+        let Some(object) = context.cache.get::<R::Object>(space, &key.name) else {
             self.forget(&key);
             return Ok(Action::await_change());
         };

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, future::Future, sync::Arc};
 
-use api::{ANNOTATION_SECRETS, MANAGED_BY, Reason, Store, StoreService, StoreTopic, label};
+use api::{ANNOTATION_SECRETS, MANAGED_BY, Reason, Store, StoreDatabase, StoreService, StoreTopic, label};
 use futures::StreamExt as _;
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -19,14 +19,17 @@ use kube::{
         watcher::{self, Event},
     },
 };
-use serde::de::DeserializeOwned;
 
 use super::{
     Cache, Cached, Context, Queues, Wake,
-    cache::{Fill, Writers},
-    chain, metrics,
+    cache::Writers,
+    chain,
+    digest::Mark,
+    metrics,
     names::describe,
-    namespace, untyped,
+    namespace,
+    packed::{Reader, Writer},
+    untyped,
 };
 use crate::guests::{gateway_of, is_of_users, of_store};
 
@@ -98,9 +101,9 @@ struct Watches<'a> {
 impl Watches<'_> {
     /// A kind of ours: its own changes wake its controller, and its owner's. Where it concerns the guests of a store, these
     /// are woken too, and the store.
-    fn primary<K>(&self, writer: impl Fill<K>, hosts: fn(&K) -> Option<String>) -> Watch
+    fn primary<K>(&self, writer: Writer<K>, hosts: fn(&K) -> Option<String>) -> Watch
     where
-        K: Cached + Resource<Scope = NamespaceResourceScope> + DeserializeOwned,
+        K: Cached + Resource<Scope = NamespaceResourceScope>,
     {
         let wakes = move |object: &K, cache: &Cache| {
             let mut wakes = Wake::owners(object);
@@ -115,7 +118,7 @@ impl Watches<'_> {
 
     /// A service that a user brought also wakes its store with the other guests, and the database that it uses, which then
     /// lets it in. Those of a store are let in before they are there; its gateway wakes the guests to whom it leads.
-    fn store_services(&self, writer: impl Fill<StoreService>) -> Watch {
+    fn store_services(&self, writer: Writer<StoreService>) -> Watch {
         self.watch(
             watcher::Config::default(),
             writer,
@@ -138,15 +141,15 @@ impl Watches<'_> {
     }
 
     /// A kind of Kubernetes', as far as we wrote it: its changes wake its owner's controller.
-    fn child<K>(&self, writer: impl Fill<K>, prune: fn(&mut K)) -> Watch
+    fn child<K>(&self, writer: Writer<K>, prune: fn(&mut K)) -> Watch
     where
-        K: Cached + Resource<Scope = NamespaceResourceScope> + DeserializeOwned,
+        K: Cached + Resource<Scope = NamespaceResourceScope>,
     {
         self.watch(ours(), writer, prune, |object, _| Wake::owners(object))
     }
 
     /// Files also wake the services that read them, and the gateway's routes the guests to whom they lead.
-    fn config_maps(&self, writer: impl Fill<ConfigMap>) -> Watch {
+    fn config_maps(&self, writer: Writer<ConfigMap>) -> Watch {
         self.watch(
             ours(),
             writer,
@@ -164,7 +167,7 @@ impl Watches<'_> {
     }
 
     /// A broker also wakes the topics that wait for it.
-    fn stateful_sets(&self, writer: impl Fill<StatefulSet>) -> Watch {
+    fn stateful_sets(&self, writer: Writer<StatefulSet>) -> Watch {
         self.watch(
             ours(),
             writer,
@@ -181,7 +184,7 @@ impl Watches<'_> {
     }
 
     /// Secrets also wake those that read them.
-    fn secrets(&self, writer: impl Fill<Secret>) -> Watch {
+    fn secrets(&self, writer: Writer<Secret>) -> Watch {
         self.watch(
             ours(),
             writer,
@@ -222,12 +225,12 @@ impl Watches<'_> {
     fn watch<K>(
         &self,
         config: watcher::Config,
-        writer: impl Fill<K>,
+        writer: Writer<K>,
         prune: fn(&mut K),
         wakes: impl Fn(&K, &Cache) -> BTreeSet<Wake> + Send + 'static,
     ) -> Watch
     where
-        K: Cached + Resource<Scope = NamespaceResourceScope> + DeserializeOwned,
+        K: Cached + Resource<Scope = NamespaceResourceScope>,
     {
         let api = self.scope.api::<K>();
         let (context, queues) = (self.context.clone(), self.queues.clone());
@@ -248,11 +251,11 @@ fn household(cache: &Cache, space: &str, store: &str) -> BTreeSet<Wake> {
 
 /// The services that mount this file.
 fn mounting(cache: &Cache, file: &ConfigMap) -> BTreeSet<Wake> {
-    let (space, name) = (namespace(file), file.name_any());
-    let mounts = |service: &StoreService| service.spec.config_maps.iter().any(|mount| mount.name == name);
-    let services = cache.store_services.state().into_iter();
-    let services = services.filter(|service| namespace(&**service) == space && mounts(service));
-    services.map(|service| Wake::of(&*service)).collect()
+    found(cache.marked::<StoreService>(namespace(file), Mark::File, &file.name_any())).collect()
+}
+
+fn found<K: Cached>(objects: Vec<Arc<K>>) -> impl Iterator<Item = Wake> {
+    objects.into_iter().map(|object| Wake::of(&*object))
 }
 
 fn label_of<'a, K: ResourceExt>(object: &'a K, key: &str) -> Option<&'a str> {
@@ -262,23 +265,10 @@ fn label_of<'a, K: ResourceExt>(object: &'a K, key: &str) -> Option<&'a str> {
 /// Whoever names this Secret: services for a variable, databases for their administrator, stores for their cache.
 fn readers<K: Resource>(cache: &Cache, secret: &K) -> BTreeSet<Wake> {
     let (space, name) = (namespace(secret), secret.name_any());
-    let services = cache
-        .store_services
-        .state()
-        .into_iter()
-        .filter(|service| namespace(&**service) == space && service.spec.secrets().any(|read| read == name));
-    let databases = cache.store_databases.state().into_iter().filter(|database| {
-        namespace(&**database) == space
-            && database.spec.external.as_ref().is_some_and(|external| external.admin_secret_ref.name == name)
-    });
-    let stores = cache.stores.state().into_iter().filter(|store| {
-        namespace(&**store) == space
-            && store.spec.cache.external.as_ref().is_some_and(|external| external.url_secret_ref.name == name)
-    });
-    let mut wakes: BTreeSet<Wake> = services.map(|service| Wake::of(&*service)).collect();
-    wakes.extend(databases.map(|database| Wake::of(&*database)));
-    wakes.extend(stores.map(|store| Wake::of(&*store)));
-    wakes
+    let services = found(cache.marked::<StoreService>(space, Mark::Secret, &name));
+    let databases = found(cache.marked::<StoreDatabase>(space, Mark::Secret, &name));
+    let stores = found(cache.marked::<Store>(space, Mark::Secret, &name));
+    services.chain(databases).chain(stores).collect()
 }
 
 fn broken<K: Resource<DynamicType = ()>>(error: &watcher::Error) {
@@ -292,11 +282,11 @@ async fn pump<K>(
     queues: Queues,
     api: Api<DynamicObject>,
     config: watcher::Config,
-    mut writer: impl Fill<K>,
+    mut writer: Writer<K>,
     prune: fn(&mut K),
     wakes: impl Fn(&K, &Cache) -> BTreeSet<Wake>,
 ) where
-    K: Cached + Resource<Scope = NamespaceResourceScope> + DeserializeOwned,
+    K: Cached + Resource<Scope = NamespaceResourceScope>,
 {
     let mut listed = false;
     let mut events = watcher::watcher(api, config).default_backoff().boxed();
@@ -310,7 +300,7 @@ async fn pump<K>(
         };
         let Some(event) = well_formed::<K>(&context, event).await else { continue };
         let event = event.modify(prune);
-        writer.fill(&event);
+        writer.apply_watcher_event(&event);
         match &event {
             Event::Apply(object) | Event::Delete(object) => {
                 queues.send_all(&wakes(object, &context.cache));
@@ -330,7 +320,7 @@ async fn pump<K>(
 /// Passes on what fits its schema. The rest is reported and left out, so that one such object stops nothing.
 async fn well_formed<K>(context: &Context, event: Event<DynamicObject>) -> Option<Event<K>>
 where
-    K: Cached + DeserializeOwned,
+    K: Cached,
 {
     let gone = matches!(event, Event::Delete(_));
     let (wrap, mut object): (fn(K) -> Event<K>, _) = match event {
@@ -364,11 +354,17 @@ where
 }
 
 fn everything(cache: &Cache) -> BTreeSet<Wake> {
-    let mut all: BTreeSet<Wake> = cache.stores.state().iter().map(|object| Wake::of(&**object)).collect();
-    all.extend(cache.store_services.state().iter().map(|object| Wake::of(&**object)));
-    all.extend(cache.store_databases.state().iter().map(|object| Wake::of(&**object)));
-    all.extend(cache.store_topics.state().iter().map(|object| Wake::of(&**object)));
-    all
+    let Cache { stores, store_services, store_databases, store_topics, .. } = cache;
+    [names(stores), names(store_services), names(store_databases), names(store_topics)].into_iter().flatten().collect()
+}
+
+fn names<K: Cached>(reader: &Reader<K>) -> Vec<Wake> {
+    let wake = |(namespace, name): (&str, &str)| Wake {
+        kind: K::kind(&()).into_owned(),
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    };
+    reader.all().iter().map(|packed| wake(packed.key())).collect()
 }
 
 /// What others note on objects for themselves: the API server who owns which field, kubectl the whole of what it applied.

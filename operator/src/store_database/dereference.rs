@@ -23,7 +23,7 @@ use super::{
     validate::store_of,
 };
 use crate::{
-    framework::{Cached, Context, namespace, secret_hash},
+    framework::{Cached, Context, Mark, namespace, secret_hash},
     storage,
 };
 
@@ -108,11 +108,13 @@ pub(super) async fn dereference(context: &Context, database: &StoreDatabase) -> 
 fn users(context: &Context, database: &StoreDatabase, names: &Names) -> Vec<Arc<StoreService>> {
     let logins = database.spec.databases.iter().filter_map(|named| Identifier::parse(&named.name).ok());
     let secrets: BTreeSet<String> = logins.map(|name| names.login_secret(&name)).collect();
-    let mut users = context.cache.store_services.state();
-    users.retain(|service| {
-        let secret = service.spec.database_secret();
-        service.namespace() == database.namespace() && secret.is_some_and(|secret| secrets.contains(&secret))
-    });
+    let space = namespace(database);
+    let readers = |secret: &String| {
+        let mut readers = context.cache.marked::<StoreService>(space, Mark::Secret, secret);
+        readers.retain(|service| service.spec.database_secret().as_ref() == Some(secret));
+        readers
+    };
+    let mut users: Vec<Arc<StoreService>> = secrets.iter().flat_map(readers).collect();
     users.sort_by_key(|service| service.name_any());
     users
 }

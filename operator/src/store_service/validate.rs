@@ -49,7 +49,7 @@ pub(super) struct Validated {
     pub(super) database_hash: Option<String>,
     /// Changes with the content of the Secrets that variables are read from; none if there are none.
     pub(super) variables_hash: Option<String>,
-    /// Changes with the content of the ConfigMaps that the operator wrote for it; none if there are none.
+    /// Changes with the content of the files that the operator wrote for it; none if there are none.
     pub(super) config_hash: Option<String>,
     /// What the service has of its store.
     pub(super) guest: Option<Guest>,

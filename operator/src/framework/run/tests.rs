@@ -168,7 +168,7 @@ async fn every_line_of_a_reconciliation_names_it_by_an_id_of_its_own() {
         fill(&context, &mut writers, &["orders"]);
         let (names, _told) = unbounded_channel();
         let worker = Worker::new(Telling { names, fails: true }, context);
-        worker.work(Arc::new(topic("orders"))).await.unwrap();
+        worker.work(reference("orders")).await.unwrap();
         scenario.finish();
     };
     let log = Logged::default();

@@ -69,8 +69,8 @@ fn selector(of: &Validated) -> LabelSelector {
     LabelSelector { match_labels: Some(of.selector.clone()), ..LabelSelector::default() }
 }
 
-/// A function of the resource and the content of its Secrets and ConfigMaps, and of nothing else: a new operator restarts no
-/// pod.
+/// A function of the resource and the content of the Secrets and files it names, and of nothing else: a new operator restarts
+/// no pod.
 fn template(of: &Validated) -> PodTemplateSpec {
     let hashes = [
         (ANNOTATION_SECRETS, &of.database_hash),
