@@ -117,32 +117,47 @@ async fn at_rest_the_operator_writes_nothing_for_a_minute() -> Result<()> {
     // Given a store that is ready, and an operator that has come to rest
     let store = cluster.store().await?;
     store.wait_ready(READY).await?;
-    let catalog = store.child("catalog");
-    wait_until(store.space(), "the catalogue to have as few pods as it may", Duration::from_mins(5), async || {
-        let wanted = store.space().get(DEPLOYMENTS, &catalog).await?["spec"]["replicas"].clone();
-        let least = store.space().get(AUTOSCALERS, &catalog).await?["spec"]["minReplicas"].clone();
-        Ok(Seen::when(wanted == least, format!("{wanted} instead of {least}")))
-    })
-    .await?;
+    let before = hold_still(&store).await?;
     let log = cluster.audit_log();
-    let mut quiet = (log.mark()?, Instant::now());
-    wait_until(store.space(), "five seconds without a write", Duration::from_mins(2), async || {
-        let writes = operators_writes(&log, quiet.0)?;
-        if !writes.is_empty() {
-            quiet = (log.mark()?, Instant::now());
-        }
-        Ok(Seen::when(quiet.1.elapsed() >= Duration::from_secs(5), format!("{} writes", writes.len())))
-    })
-    .await?;
+    let rested = rest(&store, &log).await;
 
     // When a minute passes
     let mark = log.mark()?;
     tokio::time::sleep(Duration::from_mins(1)).await;
 
     // Then it has tried no write at all, though it was awake.
-    assert_eq!(operators_writes(&log, mark)?, Vec::<String>::new());
+    let written = operators_writes(&log, mark)?;
+    store.set_services(before).await?;
+    rested?;
+    assert_eq!(written, Vec::<String>::new());
     ensure!(log.since(mark)?.iter().any(|request| request.user.starts_with("system:")), "the audit log does not grow");
     Ok(())
+}
+
+/// Waits until the store is ready and nothing has been written for five seconds.
+async fn rest(store: &Store, log: &AuditLog) -> Result<()> {
+    store.wait_ready(READY).await?;
+    let mut quiet = (log.mark()?, Instant::now());
+    wait_until(store.space(), "five seconds without a write", Duration::from_mins(2), async || {
+        let writes = operators_writes(log, quiet.0)?;
+        if !writes.is_empty() {
+            quiet = (log.mark()?, Instant::now());
+        }
+        Ok(Seen::when(quiet.1.elapsed() >= Duration::from_secs(5), format!("{} writes", writes.len())))
+    })
+    .await
+}
+
+/// Has the catalogue's autoscaler stay with the number of pods that it chose for the load of the tests before. Gives the
+/// settings of before.
+async fn hold_still(store: &Store) -> Result<Value> {
+    let pods = store.space().get(DEPLOYMENTS, &store.child("catalog")).await?["spec"]["replicas"].clone();
+    let services = store.get().await?["spec"]["services"].clone();
+    let mut catalog = services.as_array().into_iter().flatten().find(|entry| entry["name"] == "catalog").cloned();
+    let catalog = catalog.as_mut().context("the catalogue has no settings")?;
+    catalog["autoscaling"]["minReplicas"] = pods.clone();
+    catalog["autoscaling"]["maxReplicas"] = pods;
+    store.set_service(catalog.clone()).await
 }
 
 /// What the operator wrote, but for the lease by which the leader says every few seconds that it lives.
