@@ -8,7 +8,7 @@ use super::{
     dereference::Seen,
     plan::Plan,
     sleep, upgrade,
-    validate::Validated,
+    validate::{Service, Validated},
     verdict::{Parts, Verdict, migrating},
 };
 use crate::framework::Finding;
@@ -124,7 +124,7 @@ fn upgraded(of: &Validated, plan: &Plan, has_upgraded: bool) -> Finding {
         return Finding::no(condition, Reason::UpgradeRolledBack, message);
     }
     if has_upgraded {
-        return Finding::yes(condition, Reason::UpToDate, format!("every service runs version {}", of.version));
+        return Finding::yes(condition, Reason::UpToDate, what_runs(of));
     }
     if let Some((reason, message)) = plan.failure() {
         return Finding::no(condition, reason, message);
@@ -134,6 +134,17 @@ fn upgraded(of: &Validated, plan: &Plan, has_upgraded: bool) -> Finding {
     }
     let (reason, message) = migrating(plan);
     Finding::no(condition, reason, message)
+}
+
+/// Services may have versions of their own.
+fn what_runs(of: &Validated) -> String {
+    let own =
+        |(name, settings): (&ServiceName, &Service)| Some(format!("{} {}", name.as_str(), settings.version.as_ref()?));
+    let own: Vec<String> = of.services.iter().filter_map(own).collect();
+    match own.as_slice() {
+        [] => format!("every service runs version {}", of.version),
+        own => format!("every service runs version {}, or its own: {}", of.version, own.join(", ")),
+    }
 }
 
 fn services(of: &Validated, seen: &Seen) -> Vec<ServiceStatus> {
@@ -407,6 +418,15 @@ mod tests {
         let (_, findings) = derive(&of, &seen, &plan, Some(&before), &Wrote::default(), Timestamp::UNIX_EPOCH);
         assert_eq!(finding_of(&findings, ConditionType::Upgraded).1, Reason::UpToDate);
         assert!(!finding_of(&findings, ConditionType::Ready).0);
+    }
+
+    #[test]
+    fn services_with_a_version_of_their_own_are_named() {
+        let mut mixed = store("1.0.0");
+        mixed.spec.services = serde_json::from_value(json!([{"name": "cart", "version": "1.1.0"}])).unwrap();
+        let told = |store: &Store| what_runs(&validate(store, &Seen::default()).unwrap());
+        assert_eq!(told(&store("1.0.0")), "every service runs version 1.0.0");
+        assert_eq!(told(&mixed), "every service runs version 1.0.0, or its own: cart 1.1.0");
     }
 
     #[test]
