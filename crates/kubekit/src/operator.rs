@@ -4,8 +4,10 @@ use std::{
     collections::BTreeMap,
     fs,
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    ops::RangeInclusive,
     path::PathBuf,
     process::ExitStatus,
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -19,6 +21,9 @@ use crate::{
     Cluster, Identity,
     leash::{self, Leashed},
 };
+
+/// Ports for the operators' health and figures.
+const PORTS: RangeInclusive<u16> = 21_000..=24_999;
 
 /// How an operator is started.
 #[derive(Debug, Clone)]
@@ -106,9 +111,11 @@ impl Operator {
     /// When it ends instead, with its last words.
     pub async fn ready(&self) {
         wait_until(DEADLINE, &format!("{} to be ready", self.identity.user), || async {
+            let answer = self.ask("/readyz").await;
+            // Also where something answers: that would be another one.
             let ended = self.process.ended();
             assert!(ended.is_none(), "the operator ended: {ended:?}\n{}", self.process.last_words());
-            self.ask("/readyz").await
+            answer
         })
         .await;
     }
@@ -193,8 +200,18 @@ impl std::fmt::Debug for Operator {
     }
 }
 
-/// An address nobody listens on at the moment.
+/// An address nobody listens on, and nobody else is given while the operator starts: below the ports that the kernel gives to
+/// whoever asks for any, and none of them twice before all others.
 fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port is free");
-    listener.local_addr().expect("a listener has an address")
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Another process of tests begins elsewhere.
+        let number = std::process::id().wrapping_mul(97).wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start()
+            + u16::try_from(number % u32::from(PORTS.end() - PORTS.start() + 1)).expect("it is less than their number");
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
