@@ -26,10 +26,13 @@ type Right = String;
 async fn every_right_of_the_operator_is_used_and_it_asks_for_no_other() -> Result<()> {
     let cluster = Cluster::alone().await?;
     // Given an operator that has also done what is seldom needed
-    what_is_left_out_is_deleted(&cluster).await?;
-    a_topic_that_is_no_longer_asked_for_is_deleted(&cluster).await?;
-    a_service_that_needs_less_loses_what_it_had(&cluster).await?;
-    a_volume_that_is_to_grow_has_its_class_looked_at(&cluster).await?;
+    let in_the_store = async {
+        what_is_left_out_is_deleted(&cluster).await?;
+        a_topic_that_is_no_longer_asked_for_is_deleted(&cluster).await
+    };
+    let needs_less = a_service_that_needs_less_loses_what_it_had(&cluster);
+    let grows = a_volume_that_is_to_grow_has_its_class_looked_at(&cluster);
+    tokio::try_join!(in_the_store, needs_less, grows)?;
 
     // When its requests are held against its rights
     let granted = granted(&cluster).await?;

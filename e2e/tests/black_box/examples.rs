@@ -70,8 +70,8 @@ async fn the_production_example_runs_on_a_database_server_of_ones_own() -> Resul
     store.patch(&json!({"spec": {"deletionPolicy": "Delete"}})).await?;
     let settled = store.wait_ready(READY).await;
     space.delete(SECRETS, &text_of(&admin["metadata"]["name"])?).await?;
-    let gone = space.remove(READY).await;
-    databases.remove(READY).await?;
+    let (gone, databases_gone) = tokio::join!(space.remove(READY), databases.remove(READY));
+    databases_gone?;
     clean(&cluster, &images).await?;
 
     // Then it is ready, without a database server of its own, and the shop answers.
@@ -115,9 +115,7 @@ async fn the_external_example_runs_on_servers_of_ones_own_and_leaves_nothing_the
 
     delete_and_wait(&store).await?;
     let after = topics_on_broker(&shared).await?;
-    for namespace in [space, databases] {
-        namespace.remove(READY).await?;
-    }
+    tokio::try_join!(space.remove(READY), databases.remove(READY))?;
 
     // Then the shop answers and runs no server of its own; its topics are beside those of the other store, and an Ingress
     // leads to it by its name.
