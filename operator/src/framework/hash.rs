@@ -19,10 +19,15 @@ pub(crate) fn secret_hash(secret: &Secret) -> String {
     content_hash(data.flat_map(|(key, value)| [key.as_bytes(), value.0.as_slice()]))
 }
 
-/// The fingerprint of the texts that a ConfigMap holds. It stands on the pods that were started with them.
-pub(crate) fn config_hash(file: &ConfigMap) -> String {
-    let data = file.data.iter().flatten();
-    content_hash(data.flat_map(|(key, text)| [key.as_bytes(), text.as_bytes()]))
+/// The fingerprint of the texts that files hold, in this order; none of no file. It stands on the pods that were started with
+/// them.
+pub(crate) fn config_hash<'a>(files: impl IntoIterator<Item = &'a ConfigMap>) -> Option<String> {
+    let of_one = |file: &ConfigMap| {
+        let data = file.data.iter().flatten();
+        content_hash(data.flat_map(|(key, text)| [key.as_bytes(), text.as_bytes()]))
+    };
+    let hashes: Vec<String> = files.into_iter().map(of_one).collect();
+    (!hashes.is_empty()).then(|| content_hash(hashes.iter().map(String::as_bytes)))
 }
 
 /// The SHA-256 of the framed parts.

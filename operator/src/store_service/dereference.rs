@@ -17,7 +17,7 @@ use kube::{Api, ResourceExt};
 
 use super::{guest::Host, validate::DATABASE_KEY};
 use crate::{
-    framework::{Context, ReconcileError, Retry, config_hash, content_hash, namespace, secret_hash},
+    framework::{Context, ReconcileError, Retry, config_hash, namespace, secret_hash},
     network::Place,
 };
 
@@ -131,8 +131,8 @@ async fn missing_config_map(context: &Context, service: &StoreService) -> Result
 fn written_config(context: &Context, service: &StoreService) -> Option<String> {
     let names = service.spec.config_maps.iter().map(|mount| mount.name.as_str());
     let written = names.filter_map(|name| context.cache.get::<v1::ConfigMap>(namespace(service), name));
-    let hashes: Vec<String> = written.map(|file| config_hash(&file)).collect();
-    (!hashes.is_empty()).then(|| content_hash(hashes.iter().map(String::as_bytes)))
+    let written: Vec<Arc<v1::ConfigMap>> = written.collect();
+    config_hash(written.iter().map(|file| &**file))
 }
 
 /// A server that the operator runs is one of the namespace's pods; any other is wherever its address leads.

@@ -11,7 +11,7 @@ use kube::ResourceExt;
 
 use crate::{
     events::Brokers,
-    framework::{Cache, config_hash, content_hash, namespace},
+    framework::{Cache, config_hash, namespace},
     guests::{Given, ROUTES_FILE, Route, RouteTable, database_of, gateway_of, give, is_of_users, of_store, routes_of},
 };
 
@@ -64,7 +64,7 @@ fn started_with(service: &Deployment, file: &ConfigMap) -> bool {
     let annotations = service.spec.template.metadata.as_ref().and_then(|meta| meta.annotations.as_ref());
     let told = annotations.and_then(|annotations| annotations.get(ANNOTATION_CONFIG));
     let status = service.status.clone().unwrap_or_default();
-    told == Some(&content_hash([config_hash(file).as_bytes()]))
+    told == config_hash([file]).as_ref()
         && status.observed_generation >= service.metadata.generation
         && status.updated_replicas == status.replicas
         && status.available_replicas > Some(0)
@@ -305,7 +305,7 @@ pub(super) mod tests {
         let file = |routes: &str| serde_json::from_value(json!({"data": {ROUTES_FILE: routes}})).unwrap();
         let (old, new): (ConfigMap, ConfigMap) = (file("routes: []"), file("routes: [{}]"));
         let gateway = |told: &ConfigMap, observed: i64, updated: i32| -> Deployment {
-            let told = json!({ANNOTATION_CONFIG: content_hash([config_hash(told).as_bytes()])});
+            let told = json!({ANNOTATION_CONFIG: config_hash([told])});
             let template = json!({"metadata": {"annotations": told}});
             let status = json!({
                 "observedGeneration": observed, "replicas": 2, "updatedReplicas": updated, "availableReplicas": 2,
