@@ -1,12 +1,25 @@
-//! The API document as a page for people: made once, without scripts or anything from elsewhere.
+//! The API document, and the same as a page for people, without scripts or anything from elsewhere.
 
-use std::fmt::{self, Write as _};
+use std::{
+    fmt::{self, Write as _},
+    sync::Arc,
+};
 
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderName, HeaderValue, header},
+    response::{Html, IntoResponse},
+    routing::get,
+};
+use bytes::Bytes;
+use kit::http::Problem;
 use serde_json::{Map, Value};
+use tokio::sync::OnceCell;
+use utoipa::openapi::OpenApi;
 
 /// The page may show itself and nothing else.
-pub(crate) const POLICY: (HeaderName, HeaderValue) = (
+const POLICY: (HeaderName, HeaderValue) = (
     header::CONTENT_SECURITY_POLICY,
     HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"),
 );
@@ -23,8 +36,48 @@ table { border-collapse: collapse } td { padding: .1rem 1rem .1rem 0; vertical-a
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
+/// Both forms of the document, made when somebody first asks: most gateways are never asked, and making them takes more
+/// memory than all else that a gateway at rest holds.
+struct Documents {
+    describe: fn() -> OpenApi,
+    made: OnceCell<Made>,
+}
+
+struct Made {
+    json: Bytes,
+    page: Bytes,
+}
+
+impl Documents {
+    async fn get(&self) -> Result<&Made, Problem> {
+        let made = self.made.get_or_try_init(async || {
+            let document = serde_json::to_value((self.describe)())?;
+            Ok(Made { json: serde_json::to_vec(&document)?.into(), page: page(&document).into() })
+        });
+        made.await.map_err(|error: serde_json::Error| Problem::internal(error))
+    }
+}
+
+/// Where the document is found, as JSON and as a page.
+pub(crate) fn routes(describe: fn() -> OpenApi) -> Router {
+    Router::new()
+        .route("/api/openapi.json", get(json))
+        .route("/api/docs", get(html))
+        .with_state(Arc::new(Documents { describe, made: OnceCell::new() }))
+}
+
+async fn json(State(documents): State<Arc<Documents>>) -> Result<impl IntoResponse, Problem> {
+    let json = documents.get().await?.json.clone();
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], json))
+}
+
+async fn html(State(documents): State<Arc<Documents>>) -> Result<impl IntoResponse, Problem> {
+    let page = documents.get().await?.page.clone();
+    Ok(([POLICY], Html(page)))
+}
+
 /// The page of `document` (OpenAPI 3.1).
-pub(crate) fn page(document: &Value) -> String {
+fn page(document: &Value) -> String {
     let mut page = String::new();
     write_page(&mut page, document).expect("writing to a string does not fail");
     page

@@ -16,8 +16,6 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    http::{HeaderValue, header},
-    response::{Html, IntoResponse},
     routing::{any, get},
 };
 use kit::{BuildError, Platform, Service};
@@ -53,8 +51,12 @@ pub struct Args {
     pub trusted_proxies: usize,
 }
 
-/// The gateway, ready to be run. `openapi` is the document of all services.
-pub async fn build(args: Args, platform: Platform, openapi: utoipa::openapi::OpenApi) -> Result<Service, BuildError> {
+/// The gateway, ready to be run. `openapi` makes the document of all services.
+pub async fn build(
+    args: Args,
+    platform: Platform,
+    openapi: fn() -> utoipa::openapi::OpenApi,
+) -> Result<Service, BuildError> {
     let book = RouteBook::open(args.routes_file, args.routes).await?;
     let tunnels = Tunnels::default();
     let forwarder = Forwarder::new(book.clone(), tunnels.clone(), args.trusted_proxies);
@@ -62,7 +64,8 @@ pub async fn build(args: Args, platform: Platform, openapi: utoipa::openapi::Ope
         .route("/", any(forward::forward))
         .route("/{*path}", any(forward::forward))
         .with_state(Arc::new(forwarder))
-        .merge(own_routes(&openapi)?);
+        .route("/healthz", get(async || axum::Json(serde_json::json!({ "status": "ok" }))))
+        .merge(docs::routes(openapi));
     let router = kit::http::with_conventions(router, platform.verifier);
     let router = security::around(linger::around(limits::around(router)), &args.cors_origins, args.trusted_proxies);
     Ok(Service::new(NAME, router)
@@ -78,16 +81,4 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         utoipa::openapi::Info::new("GreenCommerce", env!("CARGO_PKG_VERSION")),
         utoipa::openapi::Paths::new(),
     )
-}
-
-/// What the gateway answers itself.
-fn own_routes(openapi: &utoipa::openapi::OpenApi) -> Result<Router, serde_json::Error> {
-    let document = serde_json::to_value(openapi)?;
-    let json = bytes::Bytes::from(serde_json::to_vec(&document)?);
-    let page = bytes::Bytes::from(docs::page(&document));
-    let as_json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    Ok(Router::new()
-        .route("/healthz", get(|| async { axum::Json(serde_json::json!({ "status": "ok" })) }))
-        .route("/api/openapi.json", get(move || async move { (as_json, json) }))
-        .route("/api/docs", get(move || async move { ([docs::POLICY], Html(page)).into_response() })))
 }

@@ -48,7 +48,7 @@ fn run(cli: Cli) -> Result<(), BuildError> {
 async fn execute(command: Command) -> Result<(), BuildError> {
     match command {
         Command::Gateway(args) => {
-            serve::run(args, |args, platform| gateway::build(args, platform, openapi::merged())).await?;
+            serve::run(args, |args, platform| gateway::build(args, platform, openapi::merged)).await?;
         }
         Command::Auth(args) => serve::run(args, auth::build).await?,
         Command::Catalog(args) => serve::run(args, catalog::build).await?,

@@ -25,7 +25,7 @@ impl Gateway {
 
     async fn start_with(args: Args) -> Self {
         let issuer = Issuer::start().await;
-        let service = gateway::build(args, issuer.platform(), gateway::openapi()).await.unwrap();
+        let service = gateway::build(args, issuer.platform(), gateway::openapi).await.unwrap();
         Self { server: Server::start(service).await, issuer }
     }
 }

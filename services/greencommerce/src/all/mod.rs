@@ -122,7 +122,7 @@ async fn build(args: &AllArgs, doors: &Doors) -> Result<[Service; 6], BuildError
         cart::build(cart, platform.clone()).await?,
         orders::build(orders, platform.clone()).await?,
         // Nobody takes over here: who waits for the end waits for no idle browser.
-        gateway::build(gateway, platform, openapi::merged()).await?.linger(Duration::ZERO),
+        gateway::build(gateway, platform, openapi::merged).await?.linger(Duration::ZERO),
     ])
 }
 
