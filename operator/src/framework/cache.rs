@@ -129,16 +129,11 @@ impl Cache {
 
     /// The objects of a namespace that bear a label, in the order of their names.
     pub(crate) fn labelled<K: Cached>(&self, namespace: &str, label: &str, value: &str) -> Vec<Arc<K>> {
-        in_order(K::reader(self).labelled(namespace, label, value))
+        K::reader(self).labelled(namespace, label, value)
     }
 
     /// The objects of a namespace that are found by a mark, in the order of their names.
     pub(crate) fn marked<K: Cached>(&self, namespace: &str, mark: Mark, value: &str) -> Vec<Arc<K>> {
-        in_order(K::reader(self).marked(namespace, mark, value))
+        K::reader(self).marked(namespace, mark, value)
     }
-}
-
-fn in_order<K: Cached>(mut found: Vec<Arc<K>>) -> Vec<Arc<K>> {
-    found.sort_by(|one, other| one.meta().name.cmp(&other.meta().name));
-    found
 }

@@ -140,7 +140,7 @@ fn objects(text: &mut Exposition, cache: &Cache) {
     let mut family = text.family(STORE_READY, "1 for a Store that is ready, 0 for one that should be and is not.");
     for store in cache.stores.all().iter().filter(|store| !store.is_asleep()) {
         let ready = store.said().iter().any(|said| said.condition == ConditionType::Ready && said.holds == Some(true));
-        let (namespace, name) = store.key();
+        let (namespace, name) = store.names();
         family.add(&[("namespace", namespace), ("store", name)], u8::from(ready));
     }
 }

@@ -29,6 +29,7 @@ mod reach;
 mod run;
 #[cfg(test)]
 pub(crate) mod scenario;
+mod shelf;
 mod slot;
 mod status;
 mod telemetry;

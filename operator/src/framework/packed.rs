@@ -5,19 +5,12 @@
 //! that; what they are found and counted by is kept beside them.
 
 use std::{
-    borrow::Cow,
-    hash::{BuildHasher as _, RandomState},
+    hash::{BuildHasher, RandomState},
     marker::PhantomData,
     sync::Arc,
 };
 
-use kube::{
-    Resource,
-    runtime::{
-        reflector::{self, Lookup, ObjectRef},
-        watcher::Event,
-    },
-};
+use kube::{Resource, runtime::watcher::Event};
 use lz4_flex::block::{compress_prepend_size_with_dict, decompress_size_prepended_with_dict};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -25,117 +18,164 @@ use serde_json::Value;
 use super::{
     Cached,
     digest::{Digest, Mark, Said},
+    shelf::{self, Keyed, Shelf},
     untyped::to_value,
 };
 
+/// Objects of a kind that others are compressed against, at most.
+const SAMPLES: usize = 24;
+/// An object that does not get smaller than its text by this factor is unlike every sample, and becomes one.
+const LIKENESS: usize = 8;
+
 /// An object that is decoded when it is asked for.
 pub(crate) struct Packed<K> {
-    namespace: Box<str>,
-    name: Box<str>,
-    /// A hash of each label and mark, by which most objects are passed over without a look inside.
-    hashes: Box<[u64]>,
+    key: Box<str>,
+    hashes: Hashes,
     said: Box<[Said]>,
     asleep: bool,
     text: Box<[u8]>,
-    /// The JSON of the object that this one was compressed against (LZ4 calls it a dictionary).
-    sample: Arc<[u8]>,
+    /// What the text was compressed against.
+    sample: Arc<Sample>,
     kind: PhantomData<fn() -> K>,
 }
 
+/// A hash of each label and mark, by which most objects are passed over without a look inside.
+type Hashes = Box<[u32]>;
+
+/// The JSON of an object (LZ4 calls it a dictionary).
+struct Sample {
+    hashes: Hashes,
+    text: Box<[u8]>,
+}
+
 /// What a watch has seen of one kind.
-pub(crate) struct Reader<K: Resource<DynamicType = ()> + 'static> {
-    objects: reflector::Store<Packed<K>>,
+pub(crate) struct Reader<K> {
+    objects: Arc<Shelf<Packed<K>>>,
     hasher: RandomState,
 }
 
 /// The writing end of a [`Reader`].
-pub(crate) struct Writer<K: Resource<DynamicType = ()> + 'static> {
-    objects: reflector::store::Writer<Packed<K>>,
+pub(crate) struct Writer<K> {
+    objects: Arc<Shelf<Packed<K>>>,
     hasher: RandomState,
-    /// The first object of the last list: one of ours, like all that follow.
-    sample: Option<Arc<[u8]>>,
+    /// Objects of ours, like all that follow.
+    samples: Vec<Arc<Sample>>,
+    /// What a list has told so far.
+    listed: Vec<Packed<K>>,
 }
 
-impl<K: Resource<DynamicType = ()>> Default for Writer<K> {
+impl<K> Default for Writer<K> {
     fn default() -> Self {
-        Self { objects: reflector::store::Writer::default(), hasher: RandomState::new(), sample: None }
+        Self { objects: Arc::default(), hasher: RandomState::new(), samples: Vec::new(), listed: Vec::new() }
     }
 }
 
 impl<K: Cached> Writer<K> {
     pub(crate) fn as_reader(&self) -> Reader<K> {
-        Reader { objects: self.objects.as_reader(), hasher: self.hasher.clone() }
+        Reader { objects: self.objects.clone(), hasher: self.hasher.clone() }
     }
 
     /// Takes up one event of the watch.
     pub(crate) fn apply_watcher_event(&mut self, event: &Event<K>) {
-        let packed = match event {
-            Event::Apply(object) => Event::Apply(self.pack(object)),
-            Event::Delete(object) => Event::Delete(self.pack(object)),
-            Event::InitApply(object) => Event::InitApply(self.pack(object)),
-            Event::Init => {
-                // What the sample was made from may be long gone, and it may have been a Secret.
-                self.sample = None;
-                Event::Init
+        match event {
+            Event::Apply(object) => {
+                let packed = self.pack(object);
+                self.objects.put(packed);
             }
-            Event::InitDone => Event::InitDone,
-        };
-        self.objects.apply_watcher_event(&packed);
+            Event::Delete(object) => {
+                let (namespace, name) = names(object);
+                self.objects.remove(namespace, name);
+            }
+            Event::Init => {
+                // What the samples were made from may be long gone, and it may have been Secrets.
+                self.samples.clear();
+                self.listed.clear();
+            }
+            Event::InitApply(object) => {
+                let packed = self.pack(object);
+                self.listed.push(packed);
+            }
+            Event::InitDone => self.objects.replace(std::mem::take(&mut self.listed)),
+        }
     }
 
     fn pack(&mut self, object: &K) -> Packed<K> {
-        let text = to_value(object).to_string().into_bytes();
-        let sample = self.sample.get_or_insert_with(|| text.as_slice().into()).clone();
-        let meta = object.meta();
+        let json = to_value(object).to_string();
         let Digest { marks, said, asleep } = object.digest();
-        let labels = meta.labels.iter().flatten().map(|label| self.hasher.hash_one(label));
-        let marks = marks.iter().map(|mark| self.hasher.hash_one(mark));
-        Packed {
-            namespace: meta.namespace.as_deref().unwrap_or_default().into(),
-            name: meta.name.as_deref().unwrap_or_default().into(),
-            hashes: labels.chain(marks).collect(),
-            said: said.into(),
-            asleep,
-            text: compress_prepend_size_with_dict(&text, &sample).into(),
-            sample,
-            kind: PhantomData,
-        }
+        let labels = object.meta().labels.iter().flatten().map(|label| hash(&self.hasher, label));
+        let hashes: Hashes = labels.chain(marks.iter().map(|mark| hash(&self.hasher, mark))).collect();
+        let (sample, text) = self.compress(json.as_bytes(), &hashes);
+        let (namespace, name) = names(object);
+        let key = shelf::key(namespace, name).into();
+        Packed { key, hashes, said: said.into(), asleep, text, sample, kind: PhantomData }
     }
+
+    /// The text in short, and what it was compressed against.
+    fn compress(&mut self, json: &[u8], hashes: &Hashes) -> (Arc<Sample>, Box<[u8]>) {
+        let nearest = self.samples.iter().max_by_key(|sample| in_common(&sample.hashes, hashes)).cloned();
+        let against = |sample: Arc<Sample>| {
+            let text = compress_prepend_size_with_dict(json, &sample.text);
+            // A copy of its own: what is left of a large block that only shrinks is of little use to anybody.
+            (sample, text.as_slice().into())
+        };
+        let is_full = self.samples.len() == SAMPLES;
+        let short =
+            nearest.map(against).filter(|(_, text): &(_, Box<[u8]>)| is_full || text.len() * LIKENESS <= json.len());
+        short.unwrap_or_else(|| {
+            let sample = Arc::new(Sample { hashes: hashes.clone(), text: json.into() });
+            self.samples.push(sample.clone());
+            against(sample)
+        })
+    }
+}
+
+/// Namespace and name.
+fn names<K: Resource>(object: &K) -> (&str, &str) {
+    let meta = object.meta();
+    (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default())
+}
+
+/// Half of a hash is enough: what it finds is looked at.
+#[expect(clippy::cast_possible_truncation, reason = "see above")]
+fn hash<T: std::hash::Hash>(hasher: &RandomState, value: T) -> u32 {
+    hasher.hash_one(value) as u32
+}
+
+fn in_common(one: &[u32], other: &[u32]) -> usize {
+    one.iter().filter(|hash| other.contains(hash)).count()
 }
 
 impl<K: Cached> Reader<K> {
     /// The object of that name.
     pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
-        let key = ObjectRef::new(name).within(namespace);
-        self.objects.get(&key).map(|packed| Arc::new(packed.unpack()))
+        self.objects.get(namespace, name).map(|packed| Arc::new(packed.unpack()))
     }
 
     /// Whether there is an object of that name.
     pub(super) fn holds(&self, namespace: &str, name: &str) -> bool {
-        self.objects.get(&ObjectRef::new(name).within(namespace)).is_some()
+        self.objects.get(namespace, name).is_some()
     }
 
-    /// The objects of a namespace that bear a label, in no order.
+    /// The objects of a namespace that bear a label, in the order of their names.
     pub(crate) fn labelled(&self, namespace: &str, label: &str, value: &str) -> Vec<Arc<K>> {
-        let hash = self.hasher.hash_one((label, value));
+        let hash = hash(&self.hasher, (label, value));
         self.hashed(namespace, hash, |object| bears_label(object, label, value))
     }
 
-    /// The objects of a namespace that are found by a mark, in no order.
+    /// The objects of a namespace that are found by a mark, in the order of their names.
     pub(crate) fn marked(&self, namespace: &str, mark: Mark, value: &str) -> Vec<Arc<K>> {
         let wanted = (mark, value.to_owned());
-        self.hashed(namespace, self.hasher.hash_one(&wanted), |object| object.digest().marks.contains(&wanted))
+        self.hashed(namespace, hash(&self.hasher, &wanted), |object| object.digest().marks.contains(&wanted))
     }
 
     /// Everything, packed.
     pub(super) fn all(&self) -> Vec<Arc<Packed<K>>> {
-        self.objects.state()
+        self.objects.all()
     }
 
     /// Those with the hash that are what it stands for: two labels may have one.
-    fn hashed(&self, namespace: &str, hash: u64, is_wanted: impl Fn(&K) -> bool) -> Vec<Arc<K>> {
-        let mut found = self.objects.state();
-        found.retain(|packed| &*packed.namespace == namespace && packed.hashes.contains(&hash));
+    fn hashed(&self, namespace: &str, hash: u32, is_wanted: impl Fn(&K) -> bool) -> Vec<Arc<K>> {
+        let found = self.objects.within(namespace, |packed| packed.hashes.contains(&hash));
         found.iter().map(|packed| packed.unpack()).filter(is_wanted).map(Arc::new).collect()
     }
 }
@@ -147,8 +187,8 @@ pub(super) fn bears_label<K: Resource>(object: &K, label: &str, value: &str) -> 
 
 impl<K> Packed<K> {
     /// Its namespace and name.
-    pub(super) fn key(&self) -> (&str, &str) {
-        (&self.namespace, &self.name)
+    pub(super) fn names(&self) -> (&str, &str) {
+        self.key.split_once('/').unwrap_or_default()
     }
 
     /// What it says of itself.
@@ -162,64 +202,17 @@ impl<K> Packed<K> {
     }
 }
 
+impl<K> Keyed for Packed<K> {
+    fn key(&self) -> &str {
+        &self.key
+    }
+}
+
 impl<K: DeserializeOwned> Packed<K> {
     fn unpack(&self) -> K {
-        let text = decompress_size_prepended_with_dict(&self.text, &self.sample).expect("it was compressed by us");
+        let text = decompress_size_prepended_with_dict(&self.text, &self.sample.text).expect("it was compressed by us");
         let value: Value = serde_json::from_slice(&text).expect("it was written by us");
         K::deserialize(value).expect("it was written by us")
-    }
-}
-
-impl<K> Clone for Packed<K> {
-    fn clone(&self) -> Self {
-        Self {
-            namespace: self.namespace.clone(),
-            name: self.name.clone(),
-            hashes: self.hashes.clone(),
-            said: self.said.clone(),
-            asleep: self.asleep,
-            text: self.text.clone(),
-            sample: self.sample.clone(),
-            kind: PhantomData,
-        }
-    }
-}
-
-impl<K: Resource<DynamicType = ()>> Lookup for Packed<K> {
-    type DynamicType = ();
-
-    fn kind((): &()) -> Cow<'_, str> {
-        K::kind(&())
-    }
-
-    fn group((): &()) -> Cow<'_, str> {
-        K::group(&())
-    }
-
-    fn version((): &()) -> Cow<'_, str> {
-        K::version(&())
-    }
-
-    fn plural((): &()) -> Cow<'_, str> {
-        K::plural(&())
-    }
-
-    fn name(&self) -> Option<Cow<'_, str>> {
-        Some(Cow::Borrowed(&self.name))
-    }
-
-    fn namespace(&self) -> Option<Cow<'_, str>> {
-        Some(Cow::Borrowed(&self.namespace))
-    }
-
-    /// Nobody asks the key of the cache for it; the object has it.
-    fn resource_version(&self) -> Option<Cow<'_, str>> {
-        None
-    }
-
-    /// As with the version.
-    fn uid(&self) -> Option<Cow<'_, str>> {
-        None
     }
 }
 
@@ -316,10 +309,28 @@ mod tests {
 
     #[test]
     fn an_object_like_another_takes_a_fraction_of_its_text() {
-        let (mut writer, _store) = filled(&[deployment("green", "cart", "green")]);
+        let (mut writer, _reader) = filled(&[deployment("green", "cart", "green")]);
         let other = deployment("other", "orders", "other");
         let text = serde_json::to_vec(&other).unwrap();
         let packed = writer.pack(&other);
         assert!(packed.text.len() * 3 < text.len(), "{} of {}", packed.text.len(), text.len());
+    }
+
+    #[test]
+    fn an_object_unlike_all_before_becomes_a_sample_and_those_like_it_are_compressed_against_it() {
+        let job = |namespace: &str| {
+            let noise: String = (0..200_u32).map(|n| format!("{:x}", n.wrapping_mul(2_654_435_761))).collect();
+            let mut job = deployment(namespace, "job", namespace);
+            job.metadata.labels.get_or_insert_default().insert("kind-of".to_owned(), "job".to_owned());
+            job.metadata.annotations = Some([("noise".to_owned(), noise)].into());
+            job
+        };
+        let (mut writer, reader) = filled(&[deployment("green", "cart", "green"), job("green")]);
+        let (cart, first) = (reader.objects.get("green", "cart").unwrap(), reader.objects.get("green", "job").unwrap());
+        assert!(!Arc::ptr_eq(&cart.sample, &first.sample));
+        let second = writer.pack(&job("blue"));
+        assert!(Arc::ptr_eq(&second.sample, &first.sample));
+        assert_eq!(second.unpack(), job("blue"));
+        assert!(Arc::ptr_eq(&writer.pack(&deployment("blue", "cart", "blue")).sample, &cart.sample));
     }
 }

@@ -82,7 +82,7 @@ pub(crate) async fn run<R: Reconciler>(
     let (mut roll, present) = Roll::open();
     let everything = R::Object::reader(&worker.context.cache).all();
     let everything: Vec<_> =
-        everything.iter().map(|packed| packed.key()).map(|(space, name)| key(space, name)).collect();
+        everything.iter().map(|packed| packed.names()).map(|(space, name)| key(space, name)).collect();
     let changed = futures::stream::unfold(queue, |mut queue| async { Some((queue.recv().await?, queue)) });
     let waiting = worker.clone();
     let queue = futures::stream::iter(everything)

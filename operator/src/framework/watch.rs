@@ -364,7 +364,7 @@ fn names<K: Cached>(reader: &Reader<K>) -> Vec<Wake> {
         namespace: namespace.to_owned(),
         name: name.to_owned(),
     };
-    reader.all().iter().map(|packed| wake(packed.key())).collect()
+    reader.all().iter().map(|packed| wake(packed.names())).collect()
 }
 
 /// What others note on objects for themselves: the API server who owns which field, kubectl the whole of what it applied.
