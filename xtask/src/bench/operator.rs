@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{machine, page};
 use crate::{
-    tools,
+    images, tools,
     ui::{self, Step, Ui},
     workspace,
 };
@@ -92,9 +92,9 @@ pub(super) fn run(options: &Options) -> Result<()> {
 
 fn measure(step: &Step, options: &Options) -> Result<Figures> {
     let output = workspace::root().join("target/bench/operator.json");
-    step.command("cargo")
-        .args(["bench", "--locked", "--package", "operator", "--bench", "operator", "--profile"])
-        .arg(if options.debug { "dev" } else { "release" })
+    let bench = step.command("cargo").args(["bench", "--locked", "--package", "operator", "--bench", "operator"]);
+    let bench = if options.debug { bench.args(["--profile", "dev"]) } else { images::as_released(bench) };
+    bench
         .arg("--")
         .args(["--services", &options.services.to_string()])
         .args(["--changes", &options.changes.to_string()])

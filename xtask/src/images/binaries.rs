@@ -10,15 +10,10 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::recipe::Recipe;
-use crate::{tools, ui::Step};
+use crate::{command::Cmd, tools, ui::Step};
 
 /// The package of kubectl's plugin. No image has it, but nothing builds it at less cost than the call that builds the rest.
 const PLUGIN: &str = "plugin";
-
-/// How they are linked: with the C library in them, so that each of a pod's processes maps the parts that it uses and no whole
-/// libraries, and images carry none. Named as for another target, which is the one way to spare build scripts and macros.
-const TARGET: [&str; 2] = ["--target", "host-tuple"];
-const FLAGS: &str = "-Ctarget-feature=+crt-static";
 
 /// Built programs by name.
 pub(super) struct Binaries(BTreeMap<String, PathBuf>);
@@ -35,6 +30,15 @@ impl Binaries {
     }
 }
 
+/// Makes a call to cargo compile programs as the images carry them: in the release profile, and with the C library in them, so
+/// that a process maps the parts that it uses and no whole libraries, and images carry none.
+pub(crate) fn as_released(cargo: Cmd<'_>) -> Cmd<'_> {
+    // With a target, even if it is this machine, the flags are not those of build scripts and macros too.
+    cargo
+        .args(["--profile", "release", "--target", "host-tuple"])
+        .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static")
+}
+
 /// Builds every program that the recipes name, and the plugin: one call to cargo, so that features unify the same way each time.
 pub(super) fn ensure(step: &Step, recipes: &[Recipe]) -> Result<Binaries> {
     let names: BTreeSet<&String> = recipes.iter().flat_map(Recipe::binaries).collect();
@@ -43,15 +47,13 @@ pub(super) fn ensure(step: &Step, recipes: &[Recipe]) -> Result<Binaries> {
     }
     step.say("cargo build --release");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let messages = step
+    let build = step
         .command(Path::new(&cargo))
-        .args(["build", "--release", "--locked", "--message-format=json-render-diagnostics"])
-        .args(TARGET)
+        .args(["build", "--locked", "--message-format=json-render-diagnostics"])
         .args(names.iter().map(|name| name.as_str()).chain([PLUGIN]).flat_map(|name| ["--package", name]))
-        .env("CARGO_ENCODED_RUSTFLAGS", FLAGS)
         .directory(&workspace::root())
-        .hint("read the compiler's messages in the log")
-        .output()?;
+        .hint("read the compiler's messages in the log");
+    let messages = as_released(build).output()?;
     Ok(Binaries(executables(&messages)))
 }
 

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::Args;
 
+pub(crate) use self::binaries::as_released;
 use self::{binaries::Binaries, recipe::Recipe};
 use crate::{
     cluster::{self, Provider, ProviderName},
