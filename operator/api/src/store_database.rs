@@ -146,6 +146,17 @@ pub struct ExternalDatabase {
     pub port: i32,
     /// Secret with the keys `username` and `password` of a role that may create databases and roles.
     pub admin_secret_ref: LocalReference,
+    /// Put before the names of the databases and of their roles on the server, for example `green_`. Two stores on the same
+    /// server need different ones. It cannot be changed.
+    #[serde(default)]
+    #[schemars(length(max = 20))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^([a-z][a-z0-9_]*)?$') && !self.startsWith('pg_')")
+            .message("must consist of lower case letters, digits and '_', and start with a letter, but not with 'pg_'"),
+        validation = Rule::new("self == oldSelf")
+            .message("databasePrefix cannot be changed: the data would stay in the databases of the old name; create another store")
+    )]
+    pub database_prefix: String,
 }
 
 fn default_postgres_port() -> i32 {

@@ -45,7 +45,7 @@ struct Options {
     #[arg(long, default_value_t = 600)]
     rest: u64,
     /// Whole stores whose memory is measured
-    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u16).range(i64::from(stores::FEW) + 1..))]
+    #[arg(long, default_value_t = 72, value_parser = clap::value_parser!(u16).range(i64::from(stores::FEW) + 1..))]
     stores: u16,
     /// Leaders that end, of each kind of end
     #[arg(long, default_value_t = 10)]

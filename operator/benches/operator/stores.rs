@@ -9,10 +9,10 @@ use serde_json::json;
 
 use crate::{own_server::OwnServer, process, setup::program};
 
-/// Ports of the database servers, from this one on; each takes the first free one.
-const FIRST_PORT: u16 = 26100;
+/// Port of the database server, or the next free one.
+const PORT: u16 = 26100;
 /// Stores there are when memory is taken for the first time.
-pub(crate) const FEW: u16 = 4;
+pub(crate) const FEW: u16 = 8;
 /// Stores that come up at the same time.
 const TOGETHER: usize = 4;
 /// So long without a write is rest: the brokers here never get ready, so nothing else is waited for.
@@ -27,16 +27,15 @@ pub(crate) struct Memory {
     pub(crate) objects: usize,
 }
 
-/// Brings up stores with every service, each in a namespace and on a database server of its own, as databases have the
-/// same names in all of them. An operator of all namespaces looks after them.
+/// Brings up stores with every service, each in a namespace of its own and all on one database server. An operator of all
+/// namespaces looks after them.
 pub(crate) async fn measure(cluster: &Cluster, stores: u16) -> Result<Memory> {
     let operator = Launch::new(program()).start(cluster);
     operator.ready().await;
-    let servers = tokio::task::spawn_blocking(move || servers(stores.max(FEW + 1))).await?;
-    let (first, others) = servers.split_at(usize::from(FEW));
-    let spaces = bring_up(cluster, first).await;
+    let server = tokio::task::spawn_blocking(|| OwnServer::start("bench", PORT)).await?;
+    let spaces = bring_up(cluster, &server, FEW).await;
     let few = process::memory(operator.pid())?;
-    bring_up(cluster, others).await;
+    bring_up(cluster, &server, stores - FEW).await;
     let full = process::memory(operator.pid())?;
     let objects = match spaces.first() {
         Some(space) => space.state().await.names().count(),
@@ -45,23 +44,18 @@ pub(crate) async fn measure(cluster: &Cluster, stores: u16) -> Result<Memory> {
     Ok(Memory { few, full, objects })
 }
 
-/// A store on each server, until nothing happens any more.
-async fn bring_up<'a>(cluster: &'a Cluster, servers: &[OwnServer]) -> Vec<Space<'a>> {
-    let store = async |server| {
+/// So many stores more, until nothing happens any more.
+async fn bring_up<'a>(cluster: &'a Cluster, server: &OwnServer, number: u16) -> Vec<Space<'a>> {
+    let store = async |_| {
         let space = cluster.space().await;
         open(&space, server).await;
         space
     };
-    let spaces: Vec<Space<'_>> = futures::stream::iter(servers).map(store).buffer_unordered(TOGETHER).collect().await;
+    let spaces: Vec<Space<'_>> = futures::stream::iter(0..number).map(store).buffer_unordered(TOGETHER).collect().await;
     for space in &spaces {
         come_to_rest(space).await;
     }
     spaces
-}
-
-/// A hand's breadth of ports apart, so that none takes the next one's.
-fn servers(number: u16) -> Vec<OwnServer> {
-    (0..number).map(|server| OwnServer::start(&format!("bench-{server}"), FIRST_PORT + 10 * server)).collect()
 }
 
 async fn open(space: &Space<'_>, server: &OwnServer) {
@@ -71,7 +65,10 @@ async fn open(space: &Space<'_>, server: &OwnServer) {
     });
     space.apply(&secret).await;
     let port = server.postgres.port();
-    let external = json!({"host": "127.0.0.1", "port": port, "adminSecretRef": {"name": "administrator"}});
+    let external = json!({
+        "host": "127.0.0.1", "port": port, "adminSecretRef": {"name": "administrator"},
+        "databasePrefix": format!("{}_", space.identifier()),
+    });
     let spec = json!({
         "version": "1.0.0", "database": {"external": external},
         "kafka": {"managed": {"image": "registry.example/kafka:broken"}},

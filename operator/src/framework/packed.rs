@@ -319,11 +319,14 @@ mod tests {
     #[test]
     fn an_object_unlike_all_before_becomes_a_sample_and_those_like_it_are_compressed_against_it() {
         let job = |namespace: &str| {
-            let noise =
-                (0..2000_u32).filter_map(|n| char::from_digit(n.wrapping_mul(2_654_435_761) >> 28, 16)).collect();
+            // Knuth's generator: text in which nothing comes twice.
+            let numbers = std::iter::successors(Some(1_u64), |n| {
+                Some(n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407))
+            });
+            let noise: Vec<String> = numbers.take(100).map(|n| n.to_string()).collect();
             let mut job = deployment(namespace, "job", namespace);
             job.metadata.labels.get_or_insert_default().insert("kind-of".to_owned(), "job".to_owned());
-            job.metadata.annotations = Some([("noise".to_owned(), noise)].into());
+            job.metadata.annotations = Some([("noise".to_owned(), noise.concat())].into());
             job
         };
         let (mut writer, reader) = filled(&[deployment("green", "cart", "green"), job("green")]);

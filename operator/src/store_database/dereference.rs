@@ -93,7 +93,7 @@ pub(crate) enum DereferenceError {
 /// Reads everything a database needs.
 pub(super) async fn dereference(context: &Context, database: &StoreDatabase) -> Result<Reads, DereferenceError> {
     let reader = Reader { context, namespace: namespace(database) };
-    let names = Names::new(&database.name_any());
+    let names = Names::of(database);
     let credentials = reader.credentials(database, &names).await?;
     let server = match &database.spec.external {
         Some(_) => ServerReads::External(Box::new(administrator(context, database).await?)),
@@ -106,7 +106,7 @@ pub(super) async fn dereference(context: &Context, database: &StoreDatabase) -> 
 
 /// The StoreServices that read one of the Secrets made for a database, by name.
 fn users(context: &Context, database: &StoreDatabase, names: &Names) -> Vec<Arc<StoreService>> {
-    let logins = database.spec.databases.iter().filter_map(|named| Identifier::parse(&named.name).ok());
+    let logins = database.spec.databases.iter().filter_map(|named| names.on_server(&named.name).ok());
     let secrets: BTreeSet<String> = logins.map(|name| names.login_secret(&name)).collect();
     let space = namespace(database);
     let readers = |secret: &String| {
@@ -164,7 +164,7 @@ impl Reader<'_> {
     async fn credentials(&self, database: &StoreDatabase, names: &Names) -> Result<Credentials, DereferenceError> {
         let mut credentials = Credentials::new();
         // A name that is none is refused by the next step.
-        for name in database.spec.databases.iter().filter_map(|named| Identifier::parse(&named.name).ok()) {
+        for name in database.spec.databases.iter().filter_map(|named| names.on_server(&named.name).ok()) {
             let secret: Option<Secret> = self.get("Secret", &names.login_secret(&name)).await?;
             let mut credential = match secret.as_ref().and_then(|secret| Credential::of(&name, secret)) {
                 Some(credential) => credential,
@@ -194,7 +194,7 @@ impl Reader<'_> {
         let old = pods.filter(|pod| lives(pod) && pod.annotations().get(ANNOTATION_SECRETS) != hash.as_ref());
         let migrates = |pod: &Arc<Pod>| {
             let held = |key: &str| pod.labels().get(key).map(String::as_str);
-            held(label::COMPONENT) == Some("migration") && held(label::NAME) == Some(name.as_str()) && lives(pod)
+            held(label::COMPONENT) == Some("migration") && held(label::NAME) == Some(names.in_spec(name)) && lives(pod)
         };
         let of_store = cache.labelled::<Pod>(self.namespace, label::STORE, &store_of(database));
         old.count() + of_store.iter().filter(|pod| migrates(pod)).count()

@@ -1,24 +1,38 @@
-//! Names of a database's children.
+//! Names of a database's children, and of what is on its server.
 
-use api::login_secret;
+use api::{StoreDatabase, login_secret};
+use kube::ResourceExt;
 
-use super::sql::Identifier;
+use super::sql::{Identifier, InvalidIdentifier};
 
 /// Builds the names from the resource's own, which is its store's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Names {
-    prefix: String,
+    resource: String,
+    /// What the names of databases begin with on a server that others use as well.
+    on_server: String,
 }
 
 impl Names {
-    /// Names that begin with `prefix`.
-    pub(crate) fn new(prefix: &str) -> Self {
-        Self { prefix: prefix.to_owned() }
+    /// The names of a resource.
+    pub(crate) fn of(database: &StoreDatabase) -> Self {
+        let prefix = database.spec.external.as_ref().map(|external| external.database_prefix.clone());
+        Self { resource: database.name_any(), on_server: prefix.unwrap_or_default() }
+    }
+
+    /// The name that a database of the spec has on the server, and its role.
+    pub(crate) fn on_server(&self, database: &str) -> Result<Identifier, InvalidIdentifier> {
+        Identifier::parse(&format!("{}{database}", self.on_server))
+    }
+
+    /// The name that a database on the server has in the spec.
+    pub(crate) fn in_spec<'a>(&self, database: &'a Identifier) -> &'a str {
+        database.as_str().strip_prefix(&self.on_server).unwrap_or(database.as_str())
     }
 
     /// The managed server: its StatefulSet and its Service.
     pub(crate) fn server(&self) -> String {
-        format!("{}-postgres", self.prefix)
+        format!("{}-postgres", self.resource)
     }
 
     /// The managed server's PersistentVolumeClaim.
@@ -33,6 +47,6 @@ impl Names {
 
     /// The Secret with the login of one database.
     pub(crate) fn login_secret(&self, database: &Identifier) -> String {
-        login_secret(&self.prefix, database.as_str())
+        login_secret(&self.resource, self.in_spec(database))
     }
 }

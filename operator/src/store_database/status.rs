@@ -84,7 +84,7 @@ pub(super) fn status(
     rotations: &Progress,
 ) -> (StoreDatabaseStatus, Vec<Finding>) {
     let databases = validated.logins.iter().map(|login| DatabaseStatus {
-        name: login.name.as_str().to_owned(),
+        name: validated.names.in_spec(&login.name).to_owned(),
         ready: outcome.and_then(|outcome| outcome.get(&login.name)).is_some_and(Result::is_ok),
         secret_name: validated.names.login_secret(&login.name),
         password_rotated: validated.credentials.get(&login.name).and_then(|held| held.rotated).map(Time),

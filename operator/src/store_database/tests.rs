@@ -17,6 +17,7 @@ use super::{
     credential::Credential,
     dereference::{AdminReads, ManagedReads, Reads, ServerReads, dereference},
     error::ValidateError,
+    names::Names,
     rotate::{self, Progress},
     sql::{Conflict, Identifier, Outcome, Password, Seat, Spare, Tenancy},
     status::{ServerState, status},
@@ -58,7 +59,8 @@ fn claim(size: &str) -> PersistentVolumeClaim {
 }
 
 fn reads(database: &StoreDatabase, server: ServerReads) -> Reads {
-    let names = database.spec.databases.iter().map(|named| Identifier::parse(&named.name).unwrap());
+    let names = Names::of(database);
+    let names = database.spec.databases.iter().map(|named| names.on_server(&named.name).unwrap());
     let (operator, users) =
         ("greencommerce-system".to_owned(), vec!["recycled-goods-auth".to_owned(), "loyalty".to_owned()]);
     Reads {
@@ -150,8 +152,23 @@ fn on_an_external_server_the_administrator_comes_from_his_secret_and_roles_are_m
     assert_eq!(superuser(&validated), "admin");
     let mark = "greencommerce.dev StoreDatabase shop/emporium".to_owned();
     assert_eq!(validated.tenancy(), Tenancy::Shared { mark });
-    let uri = readable(&build::logins(&validated)[0])["data (decoded)"]["uri"].clone();
-    assert_eq!(uri, "postgres://orders:kept@db.example.com:5432/orders");
+    let login = readable(&build::logins(&validated)[0]);
+    let uri = "postgres://eco_orders:kept@db.example.com:5432/eco_orders";
+    assert_eq!(
+        (&login["data (decoded)"]["uri"], &login["metadata"]["name"]),
+        (&json!(uri), &json!("emporium-orders-database"))
+    );
+    let (status, _) = status(&validated, &ServerState::Ready, None, &Progress::default());
+    assert_eq!(status.databases[0].name, "orders");
+}
+
+#[test]
+fn a_prefix_is_taken_off_once() {
+    let names = Names::of(&database(EXTERNAL));
+    for name in ["orders", "eco_orders", "eco"] {
+        assert_eq!(names.in_spec(&names.on_server(name).unwrap()), name);
+    }
+    assert!(names.on_server(&"a".repeat(60)).is_err());
 }
 
 #[test]

@@ -149,8 +149,8 @@ pub(crate) fn validate(database: &StoreDatabase, reads: Reads) -> Result<Validat
     let namespace = namespace(database).to_owned();
     let owner = owner_reference(database);
     let store = store_of(database);
-    let names = Names::new(&name);
-    let logins = logins(&database.spec.databases, &reads.credentials)?;
+    let names = Names::of(database);
+    let logins = logins(&names, &database.spec.databases, &reads.credentials)?;
     let wish = Wish { request: requested(database), interval: interval(database)? };
     let (operator, users, credentials) = (reads.operator, reads.users, reads.credentials);
     let (host, port, mode) = match (&database.spec.managed, &database.spec.external, reads.server) {
@@ -210,7 +210,7 @@ pub(super) fn removal(database: &StoreDatabase, admin: &AdminReads) -> Result<Re
         patience: LOGIN,
     };
     let tenancy = Tenancy::Shared { mark: mark(namespace(database), &database.name_any()) };
-    Ok(Removal { server, tenancy, names: identifiers(&database.spec.databases)? })
+    Ok(Removal { server, tenancy, names: identifiers(&Names::of(database), &database.spec.databases)? })
 }
 
 /// What to remove from somebody else's server.
@@ -225,16 +225,16 @@ fn port(number: i32) -> Result<u16, ValidateError> {
     u16::try_from(number).map_err(|_| ValidateError::Port(number))
 }
 
-fn identifiers(databases: &[NamedDatabase]) -> Result<Vec<Identifier>, ValidateError> {
-    databases.iter().map(|database| Ok(Identifier::parse(&database.name)?)).collect()
+fn identifiers(names: &Names, databases: &[NamedDatabase]) -> Result<Vec<Identifier>, ValidateError> {
+    databases.iter().map(|database| Ok(names.on_server(&database.name)?)).collect()
 }
 
-fn logins(databases: &[NamedDatabase], credentials: &Credentials) -> Result<Vec<Login>, ValidateError> {
+fn logins(names: &Names, databases: &[NamedDatabase], credentials: &Credentials) -> Result<Vec<Login>, ValidateError> {
     let login = |name: Identifier| {
         let held = credentials.get(&name).ok_or_else(|| ValidateError::Unread(name.clone()))?;
         Ok(Login { seat: held.seat, password: held.password.clone(), name })
     };
-    identifiers(databases)?.into_iter().map(login).collect()
+    identifiers(names, databases)?.into_iter().map(login).collect()
 }
 
 fn interval(database: &StoreDatabase) -> Result<Option<SignedDuration>, ValidateError> {

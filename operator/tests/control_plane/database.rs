@@ -3,11 +3,12 @@
 use std::sync::{Mutex, OnceLock};
 
 use devenv::{Backing, backing::Postgres};
-use kubekit::{Lives, Space};
+use kubekit::{Lives, Space, eventually};
 use serde_json::{Value, json};
 
 use crate::{
     crash::every_crash,
+    setup::{cluster, program},
     story::{Ending, Step, Story},
 };
 
@@ -15,9 +16,9 @@ const READY: Step = Step::Ready("StoreDatabase", "green");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn creating_databases_survives_a_crash_at_every_write() {
-    tell("database create", |space| Story {
+    tell("database create", |tenants, space| Story {
         before: vec![administrator()],
-        steps: vec![Step::Apply(database(space, &["auth", "orders"], "Retain"))],
+        steps: vec![Step::Apply(database(tenants, space, &["auth", "orders"], "Retain"))],
         end: vec![READY],
     })
     .await;
@@ -25,9 +26,9 @@ async fn creating_databases_survives_a_crash_at_every_write() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn adding_a_database_survives_a_crash_at_every_write() {
-    let ending = tell("database add", |space| Story {
-        before: vec![administrator(), database(space, &["auth"], "Retain")],
-        steps: vec![Step::Apply(database(space, &["auth", "orders"], "Retain"))],
+    let ending = tell("database add", |tenants, space| Story {
+        before: vec![administrator(), database(tenants, space, &["auth"], "Retain")],
+        steps: vec![Step::Apply(database(tenants, space, &["auth", "orders"], "Retain"))],
         end: vec![READY],
     })
     .await;
@@ -38,13 +39,37 @@ async fn adding_a_database_survives_a_crash_at_every_write() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn deleting_databases_survives_a_crash_at_every_write() {
-    let ending = tell("database delete", |space| Story {
-        before: vec![administrator(), database(space, &["auth"], "Delete")],
+    let ending = tell("database delete", |tenants, space| Story {
+        before: vec![administrator(), database(tenants, space, &["auth"], "Delete")],
         steps: vec![Step::Delete("StoreDatabase", "green")],
         end: vec![],
     })
     .await;
     assert_eq!(ending.state.names().collect::<Vec<_>>(), ["Secret/administrator"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resources_with_prefixes_of_their_own_have_databases_of_the_same_names_on_one_server() {
+    let tenants = Tenants::default();
+    let cluster = cluster().await;
+    let (one, other) = (cluster.space().await, cluster.space().await);
+    let _operators = (one.operator(program(), None).await, other.operator(program(), None).await);
+    for space in [&one, &other] {
+        space.apply(&administrator()).await;
+        space.apply(&database(&tenants, space, &["auth"], "Delete")).await;
+    }
+    for space in [&one, &other] {
+        space.ready("StoreDatabase", "green").await;
+        let status = &space.get("StoreDatabase", "green").await.unwrap()["status"]["databases"][0];
+        assert_eq!((&status["name"], &status["secretName"]), (&json!("auth"), &json!("green-auth-database")));
+    }
+    let databases = |space: &Space<'_>| on_server("pg_database", "datname", &format!("{}_", space.identifier()));
+    assert_eq!(databases(&one), [format!("{}_auth", one.identifier())]);
+
+    one.delete("StoreDatabase", "green").await;
+    eventually("the resource to be gone", || async { one.get("StoreDatabase", "green").await.is_none() }).await;
+    assert_eq!(databases(&one), Vec::<String>::new());
+    assert_eq!(databases(&other), [format!("{}_auth", other.identifier())]);
 }
 
 /// The secret of the server's administrator, as a user writes it.
@@ -55,41 +80,54 @@ pub(crate) fn administrator() -> Value {
     })
 }
 
-/// Where the server is.
-pub(crate) fn external() -> Value {
-    json!({"host": "127.0.0.1", "port": postgres().port(), "adminSecretRef": {"name": "administrator"}})
+/// Those who have databases on the server, which is everybody's. Their databases go when this does.
+#[derive(Default)]
+pub(crate) struct Tenants(Mutex<Vec<String>>);
+
+impl Tenants {
+    /// Where the server is, for resources of a namespace. The names of its databases there begin with its own.
+    pub(crate) fn external(&self, space: &Space<'_>) -> Value {
+        let prefix = format!("{}_", space.identifier());
+        self.0.lock().unwrap().push(prefix.clone());
+        let port = postgres().port();
+        let login = json!({"name": "administrator"});
+        json!({"host": "127.0.0.1", "port": port, "adminSecretRef": login, "databasePrefix": prefix})
+    }
 }
 
-/// Databases that no other namespace has: the server is everybody's.
-fn database(space: &Space<'_>, names: &[&str], policy: &str) -> Value {
-    let prefix = space.identifier();
-    let databases: Vec<Value> = names.iter().map(|name| json!({"name": format!("{prefix}_{name}")})).collect();
+impl Drop for Tenants {
+    fn drop(&mut self) {
+        for prefix in self.0.lock().unwrap().iter() {
+            remove("DATABASE", &on_server("pg_database", "datname", prefix), "WITH (FORCE)");
+            remove("ROLE", &on_server("pg_roles", "rolname", prefix), "");
+        }
+    }
+}
+
+/// What the server has that is named like this.
+fn on_server(table: &str, column: &str, prefix: &str) -> Vec<String> {
+    let found = format!("SELECT {column} FROM {table} WHERE starts_with({column}, '{prefix}') ORDER BY 1");
+    postgres().query("postgres", &found).unwrap().lines().map(str::to_owned).collect()
+}
+
+fn remove(what: &str, names: &[String], how: &str) {
+    for name in names {
+        postgres().query("postgres", &format!("DROP {what} IF EXISTS \"{name}\" {how}")).unwrap();
+    }
+}
+
+fn database(tenants: &Tenants, space: &Space<'_>, names: &[&str], policy: &str) -> Value {
+    let databases: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
     json!({
         "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreDatabase", "metadata": {"name": "green"},
-        "spec": {"external": external(), "databases": databases, "deletionPolicy": policy},
+        "spec": {"external": tenants.external(space), "databases": databases, "deletionPolicy": policy},
     })
 }
 
-/// Tells the story with every crash, then removes from the server what it left.
-async fn tell(name: &str, story: impl Fn(&Space<'_>) -> Story) -> Ending {
-    let told = Mutex::new(Vec::new());
-    let ending = every_crash(name, |space| {
-        told.lock().unwrap().push(space.identifier());
-        story(space)
-    })
-    .await;
-    for prefix in told.into_inner().unwrap() {
-        remove(&["auth", "orders"].map(|name| format!("{prefix}_{name}")));
-    }
-    ending
-}
-
-/// Removes databases and their roles from the server.
-pub(crate) fn remove(names: &[String]) {
-    for name in names {
-        postgres().query("postgres", &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).unwrap();
-        postgres().query("postgres", &format!("DROP ROLE IF EXISTS {name}")).unwrap();
-    }
+/// Tells the story with every crash.
+async fn tell(name: &str, story: impl Fn(&Tenants, &Space<'_>) -> Story) -> Ending {
+    let tenants = Tenants::default();
+    every_crash(name, |space| story(&tenants, space)).await
 }
 
 /// The server that all tests of this checkout share.

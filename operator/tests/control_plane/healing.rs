@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    database::{administrator, postgres, remove},
+    database::{Tenants, administrator, postgres},
     setup::{cluster, program},
     story::{named_service, service},
 };
@@ -37,21 +37,22 @@ const CROWD: usize = 40;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_server_that_was_away_is_used_once_it_is_there() {
+    let tenants = Tenants::default();
     let space = cluster().await.space().await;
     let operator = space.operator(program(), None).await;
     let mut door = Door::closed().await;
     space.apply(&administrator()).await;
-    space.apply(&database(&space, "green", door.address)).await;
+    space.apply(&database(&tenants, &space, "green", door.address)).await;
     says(&space, "StoreDatabase", "green", "DatabaseUnreachable").await;
     silent_for(&space, LONG).await;
     door.open(format!("127.0.0.1:{}", postgres().port())).await;
     heals(&space, "StoreDatabase", "green").await;
     operator.kill();
-    clear(&space);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_administrator_who_is_let_in_later_is_enough_wherever_that_is_done() {
+    let tenants = Tenants::default();
     let space = cluster().await.space().await;
     let operator = space.operator(program(), None).await;
     let role = format!("{}_dba", space.identifier());
@@ -61,7 +62,7 @@ async fn an_administrator_who_is_let_in_later_is_enough_wherever_that_is_done() 
         secret
     };
     space.apply(&secret(&role)).await;
-    space.apply(&database(&space, "green", ([127, 0, 0, 1], postgres().port()).into())).await;
+    space.apply(&database(&tenants, &space, "green", ([127, 0, 0, 1], postgres().port()).into())).await;
     says(&space, "StoreDatabase", "green", "DatabaseLoginRefused").await;
     silent_for(&space, LONG).await;
     postgres().query("postgres", &format!("CREATE ROLE {role} LOGIN CREATEDB CREATEROLE")).unwrap();
@@ -72,19 +73,19 @@ async fn an_administrator_who_is_let_in_later_is_enough_wherever_that_is_done() 
     space.apply(&secret("postgres")).await;
     heals(&space, "StoreDatabase", "green").await;
     operator.kill();
-    clear(&space);
     postgres().query("postgres", &format!("DROP OWNED BY {role}")).unwrap();
     postgres().query("postgres", &format!("DROP ROLE {role}")).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_that_accept_a_connection_and_say_nothing_are_told_of_too() {
+    let tenants = Tenants::default();
     let space = cluster().await.space().await;
     let _operator = space.operator(program(), None).await;
     let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = mute.local_addr().unwrap();
     space.apply(&administrator()).await;
-    space.apply(&database(&space, "green", address)).await;
+    space.apply(&database(&tenants, &space, "green", address)).await;
     says(&space, "StoreDatabase", "green", "DatabaseUnreachable").await;
     space.apply(&topic(&space, address)).await;
     says(&space, "StoreTopic", "own", "BrokerUnreachable").await;
@@ -105,10 +106,11 @@ async fn brokers_that_were_away_are_used_once_they_are_there() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_was_missing_is_used_once_it_is_there() {
+    let tenants = Tenants::default();
     let space = cluster().await.space().await;
     let operator = space.operator(program(), None).await;
     space.apply(&service(&json!({"database": {"secretRef": {"name": "own"}}}))).await;
-    space.apply(&database(&space, "green", ([127, 0, 0, 1], postgres().port()).into())).await;
+    space.apply(&database(&tenants, &space, "green", ([127, 0, 0, 1], postgres().port()).into())).await;
     says(&space, "StoreService", "green-catalog", "SecretMissing").await;
     says(&space, "StoreDatabase", "green", "SecretMissing").await;
     silent_for(&space, LONG).await;
@@ -120,7 +122,6 @@ async fn a_secret_that_was_missing_is_used_once_it_is_there() {
     space.apply(&administrator()).await;
     heals(&space, "StoreDatabase", "green").await;
     operator.kill();
-    clear(&space);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,11 +142,12 @@ async fn a_port_that_somebody_else_had_is_taken_once_it_is_free() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_that_keep_silent_hold_up_no_other() {
+    let tenants = Tenants::default();
     let space = cluster().await.space().await;
     let hole = BlackHole::dig().await;
     space.apply(&administrator()).await;
     for number in 0..CROWD {
-        space.apply(&database(&space, &format!("silent-{number}"), hole.address)).await;
+        space.apply(&database(&tenants, &space, &format!("silent-{number}"), hole.address)).await;
         space.apply(&silent_topic(number, hole.address)).await;
     }
     let operator = space.operator(program(), None).await;
@@ -163,13 +165,12 @@ async fn servers_that_keep_silent_hold_up_no_other() {
     silent_for(&space, LONG).await;
     let server: SocketAddr = ([127, 0, 0, 1], postgres().port()).into();
     for round in 0..3 {
-        space.apply(&database(&space, &format!("green-{round}"), server)).await;
+        space.apply(&database(&tenants, &space, &format!("green-{round}"), server)).await;
         heals(&space, "StoreDatabase", &format!("green-{round}")).await;
         space.apply(&named_service(&format!("green-{round}"), &json!({}))).await;
         heals(&space, "StoreService", &format!("green-{round}")).await;
     }
     operator.kill();
-    clear(&space);
 }
 
 /// Waits until the object says that it is not ready, and why.
@@ -207,22 +208,14 @@ async fn silent_for(space: &Space<'_>, time: Duration) {
     assert!(writes.iter().all(|write| write.code >= 400), "the operator wrote although nothing changed: {writes:#?}");
 }
 
-fn database(space: &Space<'_>, name: &str, server: SocketAddr) -> Value {
-    let own = format!("{}_{}", space.identifier(), name.replace('-', "_"));
+fn database(tenants: &Tenants, space: &Space<'_>, name: &str, server: SocketAddr) -> Value {
+    let mut external = tenants.external(space);
+    external["host"] = json!(server.ip().to_string());
+    external["port"] = json!(server.port());
     json!({
         "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreDatabase", "metadata": {"name": name},
-        "spec": {
-            "external": {
-                "host": server.ip().to_string(), "port": server.port(), "adminSecretRef": {"name": "administrator"},
-            },
-            "databases": [{"name": own}], "deletionPolicy": "Retain",
-        },
+        "spec": {"external": external, "databases": [{"name": name.replace('-', "_")}], "deletionPolicy": "Retain"},
     })
-}
-
-/// Removes what [`database`] may have made.
-fn clear(space: &Space<'_>) {
-    remove(&["green", "green_0", "green_1", "green_2"].map(|name| format!("{}_{name}", space.identifier())));
 }
 
 fn topic(space: &Space<'_>, brokers: SocketAddr) -> Value {

@@ -7,9 +7,9 @@ use kubekit::Space;
 use serde_json::{Value, json};
 
 use crate::{
-    database::administrator,
+    database::{Tenants, administrator},
     setup::{cluster, program},
-    shop::{self, Server},
+    shop,
     story::{END, has_looked_at_everything, rest, service},
 };
 
@@ -19,9 +19,9 @@ const QUIET: Duration = Duration::from_mins(1);
 async fn nothing_is_written_for_a_minute_in_which_nothing_changes_nor_by_an_operator_that_starts_anew() {
     let cluster = cluster().await;
     let space = cluster.space().await;
-    let _server = Server::lock().await;
+    let tenants = Tenants::default();
     let first = space.operator(program(), None).await;
-    settle(&space).await;
+    settle(&tenants, &space).await;
 
     let mark = cluster.audit().mark();
     tokio::time::sleep(QUIET).await;
@@ -36,9 +36,9 @@ async fn nothing_is_written_for_a_minute_in_which_nothing_changes_nor_by_an_oper
 
 /// A shop, and beside it a service and a topic of somebody's own. The shop's broker runs nowhere, so its topics wait;
 /// everything else is ready.
-async fn settle(space: &Space<'_>) {
+async fn settle(tenants: &Tenants, space: &Space<'_>) {
     space.apply(&administrator()).await;
-    space.apply(&shop::store()).await;
+    space.apply(&shop::store(tenants, space)).await;
     space.apply(&service(&json!({"store": "own", "replicas": 2}))).await;
     space.apply(&topic(space)).await;
     space.ready("StoreService", "green-catalog").await;

@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use kubekit::{Crash, DEADLINE, Mark, Proxy, Space, wait_until};
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
-    database::{administrator, external, remove},
+    database::{Tenants, administrator},
     setup::{cluster, program},
     story::{END, Step, Story, act, arrives, begin, undisturbed},
 };
@@ -18,45 +17,21 @@ pub(crate) const SERVICES: [&str; 6] =
 /// Topics that find no broker say so sooner than this.
 pub(crate) const BROKER_TIMEOUT: Duration = Duration::from_secs(4);
 
-const DATABASES: [&str; 4] = ["auth", "catalog", "inventory", "orders"];
-
-/// The databases of a shop have fixed names, so there is one shop at a time on the server.
-pub(crate) struct Server(#[expect(dead_code, reason = "held until the shop is done")] MutexGuard<'static, ()>);
-
-impl Server {
-    pub(crate) async fn lock() -> Self {
-        static SERVER: Mutex<()> = Mutex::const_new(());
-        let guard = SERVER.lock().await;
-        Self::clear();
-        Self(guard)
-    }
-
-    fn clear() {
-        remove(&DATABASES.map(str::to_owned));
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        Self::clear();
-    }
-}
-
 /// A shop with every default, on a database server of somebody else's.
-pub(crate) fn store() -> Value {
+pub(crate) fn store(tenants: &Tenants, space: &Space<'_>) -> Value {
     json!({
         "apiVersion": "greencommerce.dev/v1alpha1", "kind": "Store", "metadata": {"name": "shop"},
-        "spec": {"version": "1.0.0", "database": {"external": external()}},
+        "spec": {"version": "1.0.0", "database": {"external": tenants.external(space)}},
     })
 }
 
 /// Its broker runs nowhere, so its topics wait; everything else gets ready.
-fn opening(_: &Space<'_>) -> Story {
+fn opening(tenants: &Tenants, space: &Space<'_>) -> Story {
     let ready = SERVICES.map(|name| Step::Ready("StoreService", name));
     let rest = Step::Rest(BROKER_TIMEOUT);
     Story {
         before: vec![administrator()],
-        steps: vec![Step::Apply(store())],
+        steps: vec![Step::Apply(store(tenants, space))],
         end: ready.into_iter().chain([Step::Ready("StoreDatabase", "shop"), rest]).collect(),
     }
 }
@@ -64,14 +39,12 @@ fn opening(_: &Space<'_>) -> Story {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shop_opens_although_the_operator_is_killed_at_each_of_its_writes() {
     let cluster = cluster().await;
-    let server = Server::lock().await;
-    let expected = undisturbed(cluster, opening).await;
-    drop(server);
+    let tenants = Tenants::default();
+    let expected = undisturbed(cluster, |space| opening(&tenants, space)).await;
 
-    let _server = Server::lock().await;
     let space = cluster.space().await;
     let proxy = Proxy::start(cluster).await;
-    let story = opening(&space);
+    let story = opening(&tenants, &space);
     let mut operator = begin(&space, &story, Some(&proxy)).await;
     proxy.crash(Crash::Unanswered(1), &operator);
     act(&space, &story.steps).await;

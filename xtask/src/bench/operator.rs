@@ -25,7 +25,7 @@ pub(crate) struct Options {
     changes: u32,
 
     /// Whole stores whose memory is measured, each with a PostgreSQL server of its own
-    #[arg(long, default_value_t = 24)]
+    #[arg(long, default_value_t = 72)]
     stores: u32,
 
     /// Leaders that end, as many by a signal that they can answer as by one that they cannot
@@ -121,7 +121,7 @@ fn render(machine: &str, figures: &Figures) -> String {
          A change is a new image in the spec of a StoreService, {changes} times one after the other, over all services in \
          turn; the time runs from before the change is sent until a watch tells of the Deployment with that image. The bare \
          client makes the same two writes after each of them, where no operator looks, and knows beforehand what to write. \
-         A whole store is one with every default in a namespace of its own, on a PostgreSQL server of its own; what is there \
+         A whole store is one with every default in a namespace of its own, on one PostgreSQL server with all others; what is there \
          of it are its objects, not the pods that nodes would make of them. \
          Drift is a Deployment's image changed by hand, until a watch tells that it is back. \
          A leader ends {takeovers} times by SIGTERM and {takeovers} times by SIGKILL beside one that stands by, while a client \
