@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use futures::StreamExt as _;
-use kubekit::{Cluster, Launch, Mark, Space};
+use kubekit::{Cluster, Launch, Space};
 use serde_json::json;
 
 use crate::{own_server::OwnServer, process, setup::program};
@@ -52,9 +52,7 @@ async fn bring_up<'a>(cluster: &'a Cluster, server: &OwnServer, number: u16) -> 
         space
     };
     let spaces: Vec<Space<'_>> = futures::stream::iter(0..number).map(store).buffer_unordered(TOGETHER).collect().await;
-    for space in &spaces {
-        come_to_rest(space).await;
-    }
+    come_to_rest(&spaces).await;
     spaces
 }
 
@@ -80,11 +78,13 @@ async fn open(space: &Space<'_>, server: &OwnServer) {
     space.until_it_says("Store", "shop", "Upgraded", true).await;
 }
 
-async fn come_to_rest(space: &Space<'_>) {
-    let mut writes = space.writes(Mark::BEGINNING).len();
+/// Returns once nothing is written about any of them.
+async fn come_to_rest(spaces: &[Space<'_>]) {
+    let count = || spaces.iter().map(Space::count_writes).sum::<usize>();
+    let mut writes = count();
     loop {
         tokio::time::sleep(QUIET).await;
-        let now = space.writes(Mark::BEGINNING).len();
+        let now = count();
         if std::mem::replace(&mut writes, now) == now {
             return;
         }
