@@ -24,7 +24,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 100)]
     changes: u32,
 
-    /// Whole stores whose memory is measured, each with a PostgreSQL server of its own
+    /// Whole stores whose memory is measured, all on one PostgreSQL server
     #[arg(long, default_value_t = 72)]
     stores: u32,
 
