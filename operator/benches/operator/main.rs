@@ -1,6 +1,7 @@
 //! Figures of the operator on a control plane without nodes, as one JSON object; `cargo xtask bench operator` runs this
 //! and writes docs/benchmarks.md.
 
+mod bare;
 #[expect(clippy::unwrap_used, reason = "a helper of tests too, where what fails fails the test")]
 #[path = "../../tests/common/candidates.rs"]
 mod candidates;
@@ -11,7 +12,7 @@ mod own_server;
 mod process;
 #[path = "../../tests/control_plane/setup.rs"]
 mod setup;
-mod stores;
+mod shops;
 mod takeover;
 mod watch;
 
@@ -19,34 +20,28 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
-use kubekit::{Cluster, Operator, Space};
+use kubekit::{Cluster, Launch, Operator};
 use serde_json::{Value, json};
 
-use self::{
-    changes::{Percentiles, Place},
-    process::Usage,
-    setup::program,
-};
+use self::{bare::Bare, changes::Percentiles, process::Usage, setup::program, shops::Shops, watch::Deployments};
 
-/// Services there are when latency is taken for the first time.
+/// Stores there are when latency is taken for the first time.
 const FEW: u32 = 10;
-/// Services that are made at the same time.
-const TOGETHER: usize = 8;
 
 #[derive(Debug, Parser)]
 struct Options {
-    /// Services for the second half
-    #[arg(long, default_value_t = 500)]
-    services: u32,
+    /// Stores for the second half
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(i64::from(FEW) + 1..))]
+    stores: u32,
     /// Changes that are timed, at each size
     #[arg(long, default_value_t = 100)]
     changes: u32,
+    /// Times that a Deployment is changed by hand, and that a version is taken back
+    #[arg(long, default_value_t = 20)]
+    repairs: u32,
     /// Seconds of rest
     #[arg(long, default_value_t = 600)]
     rest: u64,
-    /// Whole stores whose memory is measured
-    #[arg(long, default_value_t = 72, value_parser = clap::value_parser!(u16).range(i64::from(stores::FEW) + 1..))]
-    stores: u16,
     /// Leaders that end, of each kind of end
     #[arg(long, default_value_t = 10)]
     takeovers: u32,
@@ -68,44 +63,34 @@ fn main() -> Result<()> {
 
 async fn measure(options: &Options) -> Result<Value> {
     let cluster = setup::cluster().await;
-    let stores = stores::measure(cluster, options.stores).await?;
     let farewell = takeover::after_a_farewell(cluster, options.takeovers).await;
     let crash = takeover::after_a_crash(cluster, options.takeovers).await;
-    // Where the operator looks, and where nobody but the bare client is.
-    let (watched, bare) = (Place::new(cluster.space().await), Place::new(cluster.space().await));
-    let operator = watched.space.operator(program(), None).await;
+
+    let operator = Launch::new(program()).start(cluster);
+    operator.ready().await;
     let empty = process::memory(operator.pid())?;
-    let (changes, services) = (options.changes, options.services.max(FEW));
-
-    fill(&watched.space, 0..FEW).await;
-    changes::prepare_bare(&bare, &watched).await;
-    changes::measure(&watched, &bare, FEW, FEW, "warm-up").await;
+    let (mut shops, seen) = (Shops::none(cluster).await?, Deployments::watch(cluster));
+    shops.grow_to(FEW as usize).await;
+    let first = &shops.spaces[0];
+    let bare = Bare::copy(cluster, first).await;
+    changes::measure(&shops, &bare, &seen, (FEW, "warm-up")).await;
+    let (few, bare_few) = changes::measure(&shops, &bare, &seen, (options.changes, "few")).await;
+    let drift = changes::measure_drift(first, &seen, options.repairs).await;
+    let rollback = changes::measure_rollback(first, &seen, options.repairs).await;
     let warm = process::memory(operator.pid())?;
-    let (few, bare_few) = changes::measure(&watched, &bare, changes, FEW, "few").await;
-    let drift = changes::measure_drift(&watched, changes.min(20)).await;
 
-    fill(&watched.space, FEW..services).await;
-    let (many, bare_many) = changes::measure(&watched, &bare, changes, services, "many").await;
-    let rest = rest(cluster, &watched.space, &operator, Duration::from_secs(options.rest)).await?;
+    shops.grow_to(options.stores as usize).await;
+    let (many, bare_many) = changes::measure(&shops, &bare, &seen, (options.changes, "many")).await;
+    let rest = rest(cluster, &operator, Duration::from_secs(options.rest)).await?;
     let full = process::memory(operator.pid())?;
     Ok(json!({
-        "services": services, "few": FEW, "changes": changes, "rest_seconds": options.rest,
-        "latency_few": few, "bare_few": bare_few, "latency_many": many, "bare_many": bare_many, "drift": drift,
+        "stores": options.stores, "few": FEW, "objects": shops.objects().await, "changes": options.changes,
+        "latency_few": few, "bare_few": bare_few, "latency_many": many, "bare_many": bare_many,
+        "repairs": options.repairs, "drift": drift, "rollback": rollback,
         "takeovers": options.takeovers, "takeover_farewell": farewell, "takeover_crash": crash,
-        "writes_at_rest": rest.writes, "cpu_percent": rest.cpu_percent, "memory_base_kib": empty, "memory_full_kib": full,
-        "stores": options.stores, "store_objects": stores.objects, "few_stores": stores::FEW,
-        "memory_few_stores_kib": stores.few, "memory_stores_kib": stores.full, "memory_warm_kib": warm, "objects": watched.space.state().await.names().count(),
+        "rest_seconds": options.rest, "writes_at_rest": rest.writes, "cpu_percent": rest.cpu_percent,
+        "memory_base_kib": empty, "memory_few_kib": warm, "memory_full_kib": full,
     }))
-}
-
-/// Makes services of those numbers, and waits until all are ready.
-async fn fill(space: &Space<'_>, numbers: std::ops::Range<u32>) {
-    use futures::StreamExt as _;
-    let make = async |number: u32| {
-        space.apply(&changes::service(number, 0)).await;
-        space.ready("StoreService", &changes::name(number)).await;
-    };
-    futures::stream::iter(numbers).for_each_concurrent(TOGETHER, make).await;
 }
 
 struct Rest {
@@ -114,13 +99,15 @@ struct Rest {
 }
 
 /// What the operator does while nothing changes.
-async fn rest(cluster: &Cluster, space: &Space<'_>, operator: &Operator, time: Duration) -> Result<Rest> {
+async fn rest(cluster: &Cluster, operator: &Operator, time: Duration) -> Result<Rest> {
     // The events about the last change are still on their way.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let (mark, before) = (cluster.audit().mark(), Usage::of(operator.pid())?);
     tokio::time::sleep(time).await;
     let cpu_percent = Usage::of(operator.pid())?.percent_since(&before);
-    Ok(Rest { writes: space.writes(mark).len(), cpu_percent })
+    let written = cluster.audit().since(mark);
+    let writes = written.iter().filter(|write| write.is_by_operator() && !write.is_lease()).count();
+    Ok(Rest { writes, cpu_percent })
 }
 
 /// Milliseconds, as the figures have them.

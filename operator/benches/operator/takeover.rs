@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use kubekit::{Cluster, Operator};
+use serde_json::{Value, json};
 
 use crate::{
     candidates::{leader_and_standby, taken_over},
-    changes::{Percentiles, service},
+    changes::Percentiles,
 };
 
 /// How long is waited for a leader.
@@ -26,10 +27,21 @@ async fn after(cluster: &Cluster, rounds: u32, end: fn(&Operator)) -> Percentile
     let mut times = Vec::new();
     for _ in 0..rounds {
         let space = cluster.space().await;
-        let (leader, standby) = leader_and_standby(&space, &service(0, 1)).await;
+        let (leader, standby) = leader_and_standby(&space, &service(1)).await;
         let begun = Instant::now();
         end(&leader);
-        times.push(taken_over(&space, &standby, |image| service(0, image), (begun, LIMIT)).await);
+        times.push(taken_over(&space, &standby, service, (begun, LIMIT)).await);
     }
     Percentiles::of(times)
+}
+
+/// A service with a number that makes a difference to what is written for it.
+fn service(number: u32) -> Value {
+    json!({
+        "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreService", "metadata": {"name": "bench"},
+        "spec": {
+            "store": "bench", "image": format!("registry.example/shop:{number}"), "args": ["catalog"],
+            "ports": [{"name": "http", "port": 8080}, {"name": "ops", "port": 9100}],
+        },
+    })
 }

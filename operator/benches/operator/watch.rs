@@ -1,4 +1,4 @@
-//! When a Deployment was seen to have an image.
+//! What the API server tells of Deployments, and when it told it.
 
 use std::{
     collections::HashMap,
@@ -9,29 +9,47 @@ use std::{
 use futures::StreamExt as _;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
-    ResourceExt as _,
+    Api, ResourceExt as _,
     runtime::{WatchStreamExt as _, watcher},
 };
-use kubekit::Space;
+use kubekit::Cluster;
 use tokio::{sync::Notify, task::JoinSet};
 
-/// The images of a namespace's Deployments, as the API server tells of them.
+/// The environment variable that a change of the bench sets.
+pub(crate) const MARK: &str = "BENCH_MARK";
+
+/// All Deployments there are.
 pub(crate) struct Deployments {
     seen: Arc<Seen>,
     _watch: JoinSet<()>,
 }
 
+/// A Deployment as it was told of once.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Telling {
+    /// The image of its pods.
+    pub(crate) image: String,
+    /// What [`MARK`] is set to, if it is.
+    pub(crate) mark: Option<String>,
+    /// Whether its pods were not ready in time.
+    pub(crate) late: bool,
+}
+
+/// A Deployment's namespace and name.
+type Key = (String, String);
+
 #[derive(Default)]
 struct Seen {
-    /// By name: the image, and when it was told.
-    images: Mutex<HashMap<String, (String, Instant)>>,
+    /// In the order of their coming.
+    tellings: Mutex<HashMap<Key, Vec<(Instant, Telling)>>>,
     more: Notify,
 }
 
 impl Deployments {
-    pub(crate) fn watch(space: &Space<'_>) -> Self {
+    pub(crate) fn watch(cluster: &Cluster) -> Self {
+        let all: Api<Deployment> = Api::all(cluster.admin());
         let seen = Arc::new(Seen::default());
-        let (events, note) = (watcher::watcher(space.api::<Deployment>(), watcher::Config::default()), seen.clone());
+        let (events, note) = (watcher::watcher(all, watcher::Config::default()), seen.clone());
         let mut watch = JoinSet::new();
         watch.spawn(async move {
             let told = events.default_backoff().applied_objects();
@@ -46,11 +64,18 @@ impl Deployments {
         Self { seen, _watch: watch }
     }
 
-    /// Waits until the Deployment has the image; says when that was told.
-    pub(crate) async fn has(&self, name: &str, image: &str) -> Instant {
+    /// Waits until the Deployment has been told to be so, not before `since`. Says when that was told for the first time.
+    pub(crate) async fn first(
+        &self,
+        namespace: &str,
+        name: &str,
+        since: Instant,
+        wanted: impl Fn(&Telling) -> bool,
+    ) -> Instant {
+        let key = (namespace.to_owned(), name.to_owned());
         loop {
             let more = self.seen.more.notified();
-            if let Some(at) = self.seen.when(name, image) {
+            if let Some(at) = self.seen.first(&key, since, &wanted) {
                 return at;
             }
             more.await;
@@ -60,19 +85,30 @@ impl Deployments {
 
 impl Seen {
     fn note(&self, deployment: &Deployment) {
-        let containers = deployment.spec.template.spec.as_ref().map(|pod| &pod.containers);
-        let image = containers.and_then(|all| all.first()).and_then(|one| one.image.clone()).unwrap_or_default();
-        let mut images = self.images.lock().expect("no code panics while holding this lock");
-        let held = images.entry(deployment.name_any()).or_insert_with(|| (String::new(), Instant::now()));
-        if held.0 != image {
-            *held = (image, Instant::now());
-        }
-        drop(images);
+        let key = (deployment.namespace().unwrap_or_default(), deployment.name_any());
+        let mut tellings = self.tellings.lock().expect("no code panics while holding this lock");
+        tellings.entry(key).or_default().push((Instant::now(), Telling::of(deployment)));
+        drop(tellings);
         self.more.notify_waiters();
     }
 
-    fn when(&self, name: &str, image: &str) -> Option<Instant> {
-        let images = self.images.lock().expect("no code panics while holding this lock");
-        images.get(name).filter(|(held, _)| held == image).map(|(_, at)| *at)
+    fn first(&self, key: &Key, since: Instant, wanted: impl Fn(&Telling) -> bool) -> Option<Instant> {
+        let tellings = self.tellings.lock().expect("no code panics while holding this lock");
+        let all = tellings.get(key)?;
+        all.iter().find(|(at, telling)| *at >= since && wanted(telling)).map(|(at, _)| *at)
+    }
+}
+
+impl Telling {
+    fn of(deployment: &Deployment) -> Self {
+        let pods = deployment.spec.template.spec.as_ref();
+        let Some(container) = pods.and_then(|pods| pods.containers.first()) else { return Self::default() };
+        let mark = container.env.iter().flatten().find(|variable| variable.name == MARK);
+        let conditions = deployment.status.iter().flat_map(|status| status.conditions.iter().flatten());
+        Self {
+            image: container.image.clone().unwrap_or_default(),
+            mark: mark.and_then(|variable| variable.value.clone()),
+            late: conditions.into_iter().any(|one| one.reason.as_deref() == Some("ProgressDeadlineExceeded")),
+        }
     }
 }

@@ -10,7 +10,7 @@ use devenv::{
 
 /// It ends with the value.
 pub(crate) struct OwnServer {
-    backing: Backing,
+    pub(crate) backing: Backing,
     pub(crate) postgres: Postgres,
     dir: PathBuf,
 }

@@ -1,0 +1,109 @@
+//! Whole stores, each in a namespace of its own, on servers of somebody else's that they share.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use futures::StreamExt as _;
+use kubekit::{Cluster, Space};
+use serde_json::{Value, json};
+
+use crate::own_server::OwnServer;
+
+/// Port of the database server, or the next free one.
+const PORT: u16 = 26100;
+/// Stores that come up at the same time.
+const TOGETHER: usize = 4;
+/// So long without a write is rest.
+const QUIET: Duration = Duration::from_secs(3);
+/// The administrator of the database server: it logs in with a password, as one would anywhere.
+const ADMINISTRATOR: &str = "administrator";
+const PASSWORD: &str = "administrator";
+
+/// The name of every Store here.
+pub(crate) const NAME: &str = "shop";
+/// The version that they run.
+pub(crate) const VERSION: &str = "1.0.0";
+
+/// The stores there are.
+pub(crate) struct Shops<'a> {
+    cluster: &'a Cluster,
+    servers: OwnServer,
+    bootstrap: String,
+    pub(crate) spaces: Vec<Space<'a>>,
+}
+
+impl<'a> Shops<'a> {
+    /// None yet; the servers are started.
+    pub(crate) async fn none(cluster: &'a Cluster) -> Result<Self> {
+        let (servers, bootstrap) = tokio::task::spawn_blocking(|| {
+            let servers = OwnServer::start("bench", PORT);
+            let role = format!("CREATE ROLE {ADMINISTRATOR} SUPERUSER LOGIN PASSWORD '{PASSWORD}'");
+            servers.postgres.query("postgres", &role)?;
+            let bootstrap = servers.backing.kafka()?.bootstrap_servers();
+            anyhow::Ok((servers, bootstrap))
+        })
+        .await??;
+        Ok(Self { cluster, servers, bootstrap, spaces: Vec::new() })
+    }
+
+    /// Brings up stores until there are so many, all are ready and nothing happens any more.
+    pub(crate) async fn grow_to(&mut self, number: usize) {
+        let this = &*self;
+        let opening = (this.spaces.len()..number).map(|_| this.open());
+        let opened: Vec<_> = futures::stream::iter(opening).buffer_unordered(TOGETHER).collect().await;
+        self.spaces.extend(opened);
+        self.come_to_rest().await;
+    }
+
+    /// Objects of the first store, itself included.
+    pub(crate) async fn objects(&self) -> usize {
+        match self.spaces.first() {
+            // Without the two Secrets that a user made.
+            Some(space) => space.state().await.names().count() - 2,
+            None => 0,
+        }
+    }
+
+    /// Returns once nothing is written about any of them.
+    async fn come_to_rest(&self) {
+        let count = || self.spaces.iter().map(Space::count_writes).sum::<usize>();
+        let mut writes = count();
+        loop {
+            tokio::time::sleep(QUIET).await;
+            let now = count();
+            if std::mem::replace(&mut writes, now) == now {
+                return;
+            }
+        }
+    }
+
+    async fn open(&self) -> Space<'a> {
+        let space = self.cluster.space().await;
+        space.apply(&secret("postgres", &json!({"username": ADMINISTRATOR, "password": PASSWORD}))).await;
+        // The operator reads the address and leaves the cache to the services.
+        space.apply(&secret("redis", &json!({"url": "redis://127.0.0.1:6379"}))).await;
+        space.apply(&self.store(&space)).await;
+        space.ready("Store", NAME).await;
+        space
+    }
+
+    fn store(&self, space: &Space<'_>) -> Value {
+        let database = json!({
+            "host": "127.0.0.1", "port": self.servers.postgres.port(), "adminSecretRef": {"name": "postgres"},
+            "databasePrefix": format!("{}_", space.identifier()),
+        });
+        // They share their topics, too: a broker for tests cannot hold five for each of them.
+        let kafka = json!({"bootstrapServers": self.bootstrap});
+        json!({
+            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "Store", "metadata": {"name": NAME},
+            "spec": {
+                "version": VERSION, "database": {"external": database}, "kafka": {"external": kafka},
+                "cache": {"external": {"urlSecretRef": {"name": "redis"}}},
+            },
+        })
+    }
+}
+
+fn secret(name: &str, data: &Value) -> Value {
+    json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data})
+}
