@@ -18,6 +18,7 @@ use crate::{
         run as run_controller, serve_ops, show_leading, tell_of_malformed,
     },
     leader::{Candidate, Leadership},
+    rounds,
     store::StoreReconciler,
     store_database::StoreDatabaseReconciler,
     store_service::StoreServiceReconciler,
@@ -122,7 +123,7 @@ impl Operator {
         }
         let ops = serve_ops(settings.ops_addr, context, figures);
         operator.others.spawn(async move { ("the ops port", ops.await.context("cannot serve health and metrics")) });
-        operator.start_controllers(receivers);
+        operator.start_controllers(receivers, queues);
         if let Some(candidate) = settings.candidate {
             operator.stand(Leadership::new(client, candidate, gate, uptime));
         } else {
@@ -132,7 +133,7 @@ impl Operator {
         Ok(operator)
     }
 
-    fn start_controllers(&mut self, receivers: Receivers) {
+    fn start_controllers(&mut self, receivers: Receivers, queues: Queues) {
         let Receivers { stores, services, databases, topics } = receivers;
         macro_rules! controller {
             ($name:literal, $reconciler:expr, $queue:expr) => {
@@ -147,6 +148,11 @@ impl Operator {
         controller!("the StoreService controller", StoreServiceReconciler, services);
         controller!("the StoreDatabase controller", StoreDatabaseReconciler, databases);
         controller!("the StoreTopic controller", StoreTopicReconciler, topics);
+        let rounds = rounds::walk(self.context.clone(), queues, self.phases.clone());
+        self.controllers.spawn(async move {
+            rounds.await;
+            ("the rounds", Ok(()))
+        });
         let (context, Phases { lead, stop }) = (self.context.clone(), self.phases.clone());
         self.controllers.spawn(async move {
             let tell = async {

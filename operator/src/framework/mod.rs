@@ -26,6 +26,7 @@ mod ops;
 mod packed;
 mod pods;
 mod reach;
+mod recall;
 mod run;
 #[cfg(test)]
 pub(crate) mod scenario;

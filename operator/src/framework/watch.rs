@@ -212,10 +212,12 @@ impl Watches<'_> {
             while let Some(event) = events.next().await {
                 match event {
                     Ok(Event::Apply(secret) | Event::InitApply(secret) | Event::Delete(secret)) => {
+                        cache.recall.forget(namespace(&secret), &secret.name_any());
                         queues.send_all(&readers(&cache, &secret));
                     }
                     Ok(Event::InitDone) if !std::mem::replace(&mut listed, true) => cache.listed(),
-                    Ok(Event::Init | Event::InitDone) => {}
+                    // What changed while the watch was away is not told one by one.
+                    Ok(Event::Init | Event::InitDone) => cache.recall.forget_all(),
                     Err(error) => broken::<Secret>(&error),
                 }
             }

@@ -18,6 +18,7 @@ mod validate;
 use std::{sync::Arc, time::Duration};
 
 use api::{ConditionType, Reason, StoreDatabase, label};
+use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Pod};
 use kube::runtime::controller::Action;
 
@@ -26,14 +27,14 @@ pub(crate) use self::tests::network_of;
 use self::{
     error::Error,
     rotate::Progress,
-    sql::Server,
+    sql::{Outcome, Server},
     status::ServerState,
     validate::{Mode, Validated},
 };
 use crate::framework::{Context, Reconciler, add_finalizer, followed, of_server, patience, reach, write_status};
 
-/// How often the server is looked at again: nothing tells when somebody changes it by hand.
-const RESYNC: Duration = Duration::from_mins(1);
+/// How soon to look again whether what stands in the way has gone.
+const IN_THE_WAY: Duration = Duration::from_mins(1);
 
 /// How often a rotation is looked at: pods and connections that end wake their service, not the database.
 const ROTATING: Duration = Duration::from_secs(3);
@@ -75,8 +76,20 @@ impl Reconciler for StoreDatabaseReconciler {
         };
         let (status, findings) = status::status(&validated, &server, outcome.as_ref(), &progress);
         write_status(context, &*database, status, findings).await?;
-        Ok(Action::requeue(if progress.under_way() { ROTATING } else { RESYNC }))
+        Ok(next_look(&validated, outcome.as_ref(), &progress, context.clock.now()))
     }
+}
+
+/// When to look again. A server that is as described is looked at on the rounds, and when a password gets too old.
+fn next_look(of: &Validated, outcome: Option<&Outcome>, progress: &Progress, now: Timestamp) -> Action {
+    if progress.under_way() {
+        return Action::requeue(ROTATING);
+    }
+    if !progress.blocked.is_empty() || outcome.is_some_and(|outcome| outcome.values().any(Result::is_err)) {
+        return Action::requeue(IN_THE_WAY);
+    }
+    let due = of.credentials.values().filter_map(|held| rotation::due_in(&of.wish, held, now)).min();
+    due.map_or_else(Action::await_change, Action::requeue)
 }
 
 fn server_state(context: &Context, validated: &Validated, changed: bool) -> ServerState {

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use rdkafka::{
     ClientConfig,
     admin::{
-        AdminClient, AdminOptions, AlterConfig, ConfigSource, NewPartitions, NewTopic, ResourceSpecifier,
-        TopicReplication, TopicResult,
+        AdminClient, AdminOptions, AlterConfig, ConfigSource, NewPartitions, NewTopic, OwnedResourceSpecifier,
+        ResourceSpecifier, TopicReplication, TopicResult,
     },
     client::DefaultClientContext,
     config::RDKafkaLogLevel,
@@ -136,9 +136,14 @@ impl Brokers {
         self
     }
 
+    /// Those of the topics that the brokers hold.
+    pub async fn look(self, topics: &[String]) -> Result<BTreeMap<String, Observed>, BrokerError> {
+        self.observe(topics).await.map(|(_, observed)| observed)
+    }
+
     /// Brings a topic to what is wanted, as far as that is possible without losing data.
     pub async fn ensure(self, topic: &str, desired: &Desired) -> Result<Outcome, BrokerError> {
-        let (this, mut observed) = self.observe(topic).await?;
+        let (this, mut observed) = self.observe_one(topic).await?;
         let plan = plan::plan(desired, observed.as_ref());
         for action in &plan.actions {
             this.request(topic, desired, action).await?;
@@ -154,7 +159,7 @@ impl Brokers {
                 return Err(unsettled(desired, observed.as_ref()));
             }
             sleep(SETTLE_POLL).await;
-            (this, observed) = this.observe(topic).await?;
+            (this, observed) = this.observe_one(topic).await?;
         }
     }
 
@@ -168,42 +173,45 @@ impl Brokers {
         }
     }
 
-    /// The topic as the brokers hold it. All topics are asked for: asking for one by name would make it where brokers
+    /// One topic as the brokers hold it.
+    async fn observe_one(self, topic: &str) -> Result<(Self, Option<Observed>), BrokerError> {
+        let (this, mut observed) = self.observe(&[topic.to_owned()]).await?;
+        Ok((this, observed.remove(topic)))
+    }
+
+    /// Topics as the brokers hold them. All topics are asked for: asking for one by name would make it where brokers
     /// create topics by themselves.
-    async fn observe(self, topic: &str) -> Result<(Self, Option<Observed>), BrokerError> {
-        let name = topic.to_owned();
-        let (this, shape) = spawn_blocking(move || {
-            let shape = self
-                .admin()
-                .inner()
-                .fetch_metadata(None, self.patience)
-                .map(|metadata| metadata.topics().iter().find(|topic| topic.name() == name).and_then(shape));
-            (self, shape)
+    async fn observe(self, topics: &[String]) -> Result<(Self, BTreeMap<String, Observed>), BrokerError> {
+        let names = topics.to_vec();
+        let (this, shapes) = spawn_blocking(move || {
+            let metadata = self.admin().inner().fetch_metadata(None, self.patience);
+            let shapes = metadata.map(|metadata| shapes(metadata.topics(), &names));
+            (self, shapes)
         })
         .await
         .map_err(|_| BrokerError::Stopping)?;
         let unreachable = |source| BrokerError::Unreachable { bootstrap: this.bootstrap.clone(), source };
-        let Some((partitions, replicas)) = shape.map_err(unreachable)? else {
-            return Ok((this, None));
-        };
-        let config = this.observe_config(topic).await?;
-        Ok((this, Some(Observed { partitions, replicas, config })))
+        let mut observed = shapes.map_err(unreachable)?;
+        this.observe_config(&mut observed).await?;
+        Ok((this, observed))
     }
 
-    async fn observe_config(&self, topic: &str) -> Result<BTreeMap<String, String>, BrokerError> {
+    /// Adds their settings to topics that are there.
+    async fn observe_config(&self, topics: &mut BTreeMap<String, Observed>) -> Result<(), BrokerError> {
         const ACTION: &str = "describe the topic's settings";
-        let resources = self
-            .admin()
-            .describe_configs(&[ResourceSpecifier::Topic(topic)], &options())
-            .await
-            .map_err(|source| BrokerError::Request { action: ACTION, source })?;
-        let mut config = BTreeMap::new();
-        for resource in resources {
-            let resource = resource.map_err(|source| BrokerError::Refused { action: ACTION, source })?;
-            let own = resource.entries.into_iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
-            config.extend(own.map(|entry| (entry.name, entry.value.unwrap_or_default())));
+        if topics.is_empty() {
+            return Ok(());
         }
-        Ok(config)
+        let asked: Vec<_> = topics.keys().map(|topic| ResourceSpecifier::Topic(topic)).collect();
+        let answers = self.admin().describe_configs(&asked, &options()).await;
+        for answer in answers.map_err(|source| BrokerError::Request { action: ACTION, source })? {
+            let answer = answer.map_err(|source| BrokerError::Refused { action: ACTION, source })?;
+            let OwnedResourceSpecifier::Topic(name) = &answer.specifier else { continue };
+            let Some(topic) = topics.get_mut(name) else { continue };
+            let own = answer.entries.into_iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
+            topic.config.extend(own.map(|entry| (entry.name, entry.value.unwrap_or_default())));
+        }
+        Ok(())
     }
 
     async fn request(&self, topic: &str, desired: &Desired, action: &Action) -> Result<(), BrokerError> {
@@ -264,6 +272,16 @@ impl Drop for Brokers {
 fn unsettled(desired: &Desired, observed: Option<&Observed>) -> BrokerError {
     let names = observed.map(|observed| plan::differing_settings(desired, observed)).unwrap_or_default();
     if names.is_empty() { BrokerError::Unsettled } else { BrokerError::SettingsRefused { names } }
+}
+
+/// The wanted ones among the topics, without their settings.
+fn shapes(topics: &[MetadataTopic], wanted: &[String]) -> BTreeMap<String, Observed> {
+    let is_wanted = |topic: &&MetadataTopic| wanted.iter().any(|name| name == topic.name());
+    let observed = |topic: &MetadataTopic| {
+        let (partitions, replicas) = shape(topic)?;
+        Some((topic.name().to_owned(), Observed { partitions, replicas, config: BTreeMap::new() }))
+    };
+    topics.iter().filter(is_wanted).filter_map(observed).collect()
 }
 
 /// Partitions and replicas of a topic; `None` while the brokers do not know it.
