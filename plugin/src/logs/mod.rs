@@ -31,7 +31,7 @@ struct Selection {
 }
 
 pub(crate) async fn run(cluster: &Cluster, options: &cli::Logs) -> Result<(), Error> {
-    let stores: Vec<String> = cluster.stores().await?.iter().map(kube::ResourceExt::name_any).collect();
+    let stores = cluster.store_names().await?;
     let named = (options.store.as_deref(), options.service.as_deref());
     let (store, part) = choose_service(named, &stores, &cluster.namespace)?;
     let selection = Selection { store, part };
