@@ -91,6 +91,29 @@ fn what_could_not_be_read_is_named() {
     assert!(text.ends_with("Not shown, because it could not be read\n  statefulsets: you may not\n"), "{text}");
 }
 
+/// The healthy store with what its StoreDatabase says of passwords.
+fn rotating(status: &str, reason: &str, generation: i64) -> String {
+    let mut gathered = gathered(include_str!("fixtures/healthy.yaml"));
+    let condition = json!({
+        "type": "Rotating", "status": status, "reason": reason, "message": "so it is", "observedGeneration": generation,
+        "lastTransitionTime": "2026-01-01T11:30:00Z",
+    });
+    let status = gathered.databases[0].status.as_mut().unwrap();
+    status.conditions.push(serde_json::from_value(condition).unwrap());
+    render(&view(&gathered, now()), now())
+}
+
+#[test]
+fn a_rotation_that_is_under_way_or_blocked_is_told() {
+    let told = rotating("False", "NameTaken", 1);
+    assert!(told.contains("  Passwords cannot be replaced (NameTaken): so it is\n"), "{told}");
+    let told = rotating("True", "RotatingPasswords", 1);
+    assert!(told.contains("  Passwords are being replaced: so it is\n"), "{told}");
+    for quiet in [rotating("False", "Settled", 1), rotating("False", "NameTaken", 0)] {
+        assert!(!quiet.contains("Passwords"), "{quiet}");
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_watched_is_told_once() {
     let store = json!({"metadata": {"name": "green"}, "spec": {"version": "1.0.0"}});
