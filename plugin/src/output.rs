@@ -1,11 +1,14 @@
 //! Standard output and standard error.
 
-use std::io::{IsTerminal as _, Write};
+use std::{
+    io::{IsTerminal as _, Write},
+    time::Duration,
+};
 
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::error::Error;
+use crate::{duration::show, error::Error};
 
 /// How a result is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -42,6 +45,11 @@ pub(crate) fn print_as<T: Serialize>(format: Format, value: &T, table: impl FnOn
 /// Writes a line to standard error, where it is possible.
 pub(crate) fn complain(line: &str) {
     let _ = writeln!(err(), "{line}");
+}
+
+/// Says how far something is, on standard error: what it ends with may be read by a program.
+pub(crate) fn progress(since: Duration, text: &str) {
+    complain(&format!("{:>6}  {text}", show(since)));
 }
 
 /// Asks a question on the terminal; without one there is nobody to ask.

@@ -57,7 +57,7 @@ pub(super) async fn until_rolled(
             return Err(Error::failed(format!("waited {} in vain for new passwords of: {names}", show(timeout))));
         }
         if told.as_ref() != Some(&names) {
-            output::print(&format!("{:>6}  new passwords are to come for: {names}", show(begun.elapsed())))?;
+            output::progress(begun.elapsed(), &format!("new passwords are to come for: {names}"));
             told = Some(names);
         }
         tokio::time::sleep(PAUSE).await;

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use clap::Parser as _;
 use serde_json::{Value, json};
 
 use super::{resume, rollback, rotate, suspend};
 use crate::{
-    cli::{Change, Common, Patience, Rollback},
-    fake::{Calls, cluster, list},
-    output::Format,
+    cli::{self, Change, Common, Patience, Rollback},
+    fake::{Calls, changing, cluster, list},
+    output::{Format, captured},
 };
 
 const PATH: &str = "/apis/greencommerce.dev/v1alpha1/namespaces/shop/stores";
@@ -108,4 +109,52 @@ async fn a_refusal_says_what_was_refused() {
     )]);
     let error = suspend(&cluster, &change(false)).await.unwrap_err();
     assert_eq!(error.to_string(), "cannot change Store shop/green: you may not (no): ask for a role with that right");
+}
+
+fn asked(line: &str) -> cli::Command {
+    let words = ["kubectl-greencommerce"].into_iter().chain(line.split_whitespace());
+    cli::Cli::try_parse_from(words).unwrap().command
+}
+
+/// Does what a command line says that begins with `suspend`, `resume` or `rotate`.
+async fn call(cluster: &crate::cluster::Cluster, line: &str) -> Result<(), crate::error::Error> {
+    match asked(line) {
+        cli::Command::Suspend(options) => suspend(cluster, &options).await,
+        cli::Command::Resume(options) => resume(cluster, &options).await,
+        cli::Command::Rotate(options) => rotate(cluster, &options).await,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_document_is_printed_once_and_after_the_wait() {
+    let asleep = {
+        let mut store = store("1.1.0", true);
+        store["status"]["conditions"][0]["type"] = json!("Suspended");
+        store["metadata"]["resourceVersion"] = json!("9");
+        store
+    };
+    let path = "GET /apis/greencommerce.dev/v1alpha1/namespaces/shop/stores?";
+    let (cluster, _) = changing(
+        vec![
+            (path, list("Store", &[store("1.1.0", false)])),
+            ("PATCH /apis/greencommerce.dev/v1alpha1/namespaces/shop/stores/green?", store("1.1.0", true)),
+        ],
+        vec![(path, list("Store", std::slice::from_ref(&asleep)))],
+    );
+    call(&cluster, "suspend --wait -o json").await.unwrap();
+    let printed: Value = serde_json::from_str(&captured::printed()).unwrap();
+    assert_eq!(printed["metadata"]["resourceVersion"], "9");
+    assert!(captured::complained().contains("AllReady"));
+}
+
+#[tokio::test]
+async fn a_sentence_is_told_before_the_wait_and_progress_is_no_output() {
+    let (cluster, _) = shop(&store("1.1.0", true));
+    let store = store("1.1.0", false);
+    let (awake, _) = shop(&store);
+    call(&cluster, "suspend").await.unwrap();
+    assert_eq!(captured::printed(), "Store shop/green sleeps already, or is about to\n");
+    call(&awake, "resume --wait").await.unwrap();
+    assert_eq!(captured::printed(), "Store shop/green is not suspended\n");
 }
