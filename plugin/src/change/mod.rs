@@ -24,6 +24,7 @@ use crate::{
 
 /// The field manager of what this program writes.
 const MANAGER: &str = "kubectl-greencommerce";
+const NEW_PASSWORDS: &str = "gets new database passwords";
 /// Asks the operator for new database passwords; its value is the time of the wish.
 const ANNOTATION_ROTATE: &str = "greencommerce.dev/rotate";
 
@@ -74,15 +75,19 @@ pub(crate) async fn rotate(cluster: &Cluster, options: &cli::Change) -> Result<(
     let store = cluster.store(options.store.as_deref()).await?;
     let name = store.name_any();
     let common = &options.common;
-    let before = if common.wait { rotate::credentials(cluster, &name).await? } else { Vec::new() };
-    let wish = format!("{:.0}", clock::now());
+    let before = if common.wait { Some(rotate::look(cluster, &name).await?) } else { None };
+    // Two wishes of the same second are two.
+    let wish = format!("{:.3}", clock::now());
     let change = json!({"metadata": {"annotations": {ANNOTATION_ROTATE: wish}}});
     let changed = patch(cluster, &name, &change).await?;
-    say(cluster, common, &changed, "gets new database passwords")?;
-    if !common.wait {
-        return show(common, &changed);
+    let Some(before) = before else {
+        return finish(cluster, common, changed, NEW_PASSWORDS, Goal::Ready).await;
+    };
+    say(cluster, common, &changed, NEW_PASSWORDS)?;
+    for note in &before.unreadable {
+        output::complain(&format!("not waited for: {note}"));
     }
-    let took = rotate::until_rolled(cluster, &name, &before, common.patience.timeout).await?;
+    let took = rotate::until_rolled(cluster, &name, &before, common.patience).await?;
     let store = wait::until(cluster, &name, Goal::Ready, wait::less(common.patience, took)).await?;
     show(common, &store.unwrap_or(changed))
 }

@@ -21,7 +21,7 @@ pub(crate) use self::{
     events::Belongs,
     gather::{Gathered, gather},
     render::render,
-    view::{verdict, view},
+    view::{Cause, rotation, verdict, view},
 };
 use crate::{
     cli, clock,

@@ -12,7 +12,7 @@ use kube::{
 };
 use tokio::time::Instant;
 
-use self::judge::{Judgement, judge};
+pub(crate) use self::judge::{Judgement, judge};
 use crate::{
     choose::choose,
     cli::{self, Goal, Patience},
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How often a watch may fail in a row before that is the error: the API server may be away for a moment.
-const FAILURES: usize = 5;
+pub(crate) const FAILURES: usize = 5;
 
 pub(crate) async fn run(cluster: &Cluster, options: &cli::Wait) -> Result<(), Error> {
     let Some(name) = wanted(cluster, options).await? else {
@@ -124,7 +124,7 @@ fn unwatchable(cluster: &Cluster, name: &str, error: &watcher::Error) -> Error {
 }
 
 /// Says that it will not be, and why.
-fn never(cluster: &Cluster, name: &str, goal: Goal, text: &str) -> Error {
+pub(crate) fn never(cluster: &Cluster, name: &str, goal: Goal, text: &str) -> Error {
     Error::failed(format!("Store {}/{name} will not be {}: {text}", cluster.namespace, word(goal)))
 }
 
