@@ -10,9 +10,10 @@ use e2e::{
 use serde_json::{Value, json};
 
 const READY: Duration = Duration::from_mins(3);
-/// The operator's name as a user, and the name of its role.
+/// The operator's name as a user, and the names of its roles.
 const OPERATOR: &str = "system:serviceaccount:greencommerce-system:greencommerce-operator";
-const ROLE: &str = "greencommerce-operator";
+const CLUSTER_ROLE: &str = "greencommerce-system-greencommerce-operator";
+const LEADER_ROLE: &str = "greencommerce-operator-leader";
 
 /// Rights that a run may do without, and why they are granted.
 const SPARED: [(&str, &str); 1] =
@@ -55,8 +56,8 @@ async fn every_right_of_the_operator_is_used_and_it_asks_for_no_other() -> Resul
 /// The rights of the operator's roles, one by one. A wildcard would be a right that nobody uses.
 async fn granted(cluster: &Cluster) -> Result<BTreeSet<Right>> {
     let rbac = "/apis/rbac.authorization.k8s.io/v1";
-    let everywhere = format!("{rbac}/{}/{ROLE}", CLUSTER_ROLES.plural());
-    let beside_it = format!("{rbac}/namespaces/{}/roles/{ROLE}-leader", cluster.operator().name());
+    let everywhere = format!("{rbac}/{}/{CLUSTER_ROLE}", CLUSTER_ROLES.plural());
+    let beside_it = format!("{rbac}/namespaces/{}/roles/{LEADER_ROLE}", cluster.operator().name());
     let mut granted = BTreeSet::new();
     for role in [everywhere, beside_it] {
         let role = cluster.api().get(&role).await?;

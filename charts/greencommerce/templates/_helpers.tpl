@@ -3,6 +3,11 @@
 {{- printf "%s-operator" .Release.Name | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
+{{/* The name of what belongs to no namespace: releases of one name in two namespaces must not meet there. */}}
+{{- define "greencommerce.clusterName" -}}
+{{- printf "%s-%s" .Release.Namespace (include "greencommerce.fullname" .) -}}
+{{- end -}}
+
 {{/* The labels that select the operator's Pods: never changed, because a Deployment's selector cannot change. */}}
 {{- define "greencommerce.selectorLabels" -}}
 app.kubernetes.io/name: greencommerce-operator

@@ -1,4 +1,7 @@
 //! The chart: linted, rendered, and every object it renders checked against the schemas of its kind. So are the examples.
+//! Whatever its values, it gives the operator the rights that it needs.
+
+mod rights;
 
 use std::{
     fs,
@@ -35,6 +38,7 @@ pub(super) fn check(step: &Step) -> Result<()> {
             .args(&values.arguments)
             .directory(&root)
             .output()?;
+        rights::check(&manifests).with_context(|| format!("the chart with the values {}", values.name))?;
         fs::write(rendered.join(format!("{}.yaml", values.name)), manifests)?;
     }
     let folders = [rendered, root.join("examples")];
