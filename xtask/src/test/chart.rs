@@ -15,6 +15,9 @@ use crate::{tools, ui::Step, workspace};
 
 const CHART: &str = "charts/greencommerce";
 
+/// Words that the chart replaces.
+const PLACEHOLDERS: [&str; 2] = ["RUNBOOKS/", "OPERATOR_NAME"];
+
 /// `{{ .Group }}` is `v1` for the core group, as kubeconform reads `apiVersion`.
 const SCHEMA_PATH: &str = "{{ .Group }}_{{ .ResourceAPIVersion }}_{{ .ResourceKind }}.json";
 
@@ -38,6 +41,8 @@ pub(super) fn check(step: &Step) -> Result<()> {
             .args(&values.arguments)
             .directory(&root)
             .output()?;
+        let forgotten = PLACEHOLDERS.iter().find(|word| manifests.contains(**word));
+        ensure!(forgotten.is_none(), "the values {} leave {forgotten:?} as it stands", values.name);
         rights::check(&manifests).with_context(|| format!("the chart with the values {}", values.name))?;
         fs::write(rendered.join(format!("{}.yaml", values.name)), manifests)?;
     }
