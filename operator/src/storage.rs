@@ -27,7 +27,7 @@ pub(crate) struct Observed {
 pub(crate) enum Class {
     /// Whether it can grow volumes.
     Grows(bool),
-    /// The operator looks after one namespace, and classes belong to none.
+    /// The operator has no right to read classes, which belong to no namespace.
     Hidden,
 }
 
@@ -131,8 +131,8 @@ impl State {
             }
             Self::Hidden { have, want } => {
                 let message = format!(
-                    "PersistentVolumeClaim {claim} has {have}, and this operator, which looks after one namespace, may not \
-                     see whether its storage class can grow it to {want}. Where it can, set the claim's request to {want}",
+                    "PersistentVolumeClaim {claim} has {have}, and this operator has no right to see whether its storage \
+                     class can grow it to {want}. Where it can, set the claim's request to {want}",
                 );
                 (false, Reason::VolumeExpansionUnsupported, message)
             }

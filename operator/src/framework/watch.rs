@@ -197,7 +197,8 @@ impl Watches<'_> {
         )
     }
 
-    /// Secrets that users make wake those that read them. Only their names are asked for, and nothing of them is kept.
+    /// Secrets that users make wake those that read them. Only their metadata is asked for, without what is secret; an annotation may hold
+    /// it all the same, such as the one in which kubectl keeps what was applied. Nothing of it is kept.
     fn secrets_of_others(&self) -> Watch {
         let client = self.scope.client.clone();
         let api: Api<PartialObjectMeta<Secret>> = match &self.scope.namespace {
