@@ -7,6 +7,7 @@ mod guests;
 mod leader;
 mod manager;
 mod network;
+mod refused;
 mod storage;
 mod store;
 pub mod store_database;

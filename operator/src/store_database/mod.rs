@@ -30,7 +30,10 @@ use self::{
     status::ServerState,
     validate::{Mode, Validated},
 };
-use crate::framework::{Context, Reconciler, add_finalizer, followed, of_server, patience, reach, write_status};
+use crate::{
+    framework::{Context, Reconciler, add_finalizer, followed, of_server, patience, reach, write_status},
+    refused::{self, Podless},
+};
 
 /// How often the server is looked at again: nothing tells when somebody changes it by hand.
 const RESYNC: Duration = Duration::from_mins(1);
@@ -57,7 +60,7 @@ impl Reconciler for StoreDatabaseReconciler {
         let superuser = apply::Superuser::of(&reads);
         let validated = validate::validate(&database, reads)?;
         let changed = apply::children(context, &validated, &superuser).await?;
-        let server = server_state(context, &validated, changed);
+        let (server, podless) = server_state(context, &validated, changed).await;
         let (outcome, progress) = if server.serves() {
             let server = validated.server();
             reach(context, &[server.address()], validated.mode.refused()).await?;
@@ -75,21 +78,28 @@ impl Reconciler for StoreDatabaseReconciler {
         };
         let (status, findings) = status::status(&validated, &server, outcome.as_ref(), &progress);
         write_status(context, &*database, status, findings).await?;
-        Ok(Action::requeue(if progress.under_way() { ROTATING } else { RESYNC }))
+        let pace = if progress.under_way() { ROTATING } else { RESYNC };
+        Ok(Action::requeue(podless.map_or(pace, |podless| podless.look_again)))
     }
 }
 
-fn server_state(context: &Context, validated: &Validated, changed: bool) -> ServerState {
+/// The state of the server, and when its pod is to be looked for again, if it should have one and has none.
+async fn server_state(context: &Context, validated: &Validated, changed: bool) -> (ServerState, Option<Podless>) {
     match validated.mode {
-        Mode::External(_) if validated.suspend => ServerState::resting(),
-        Mode::External(_) => ServerState::Ready,
+        Mode::External(_) if validated.suspend => (ServerState::resting(), None),
+        Mode::External(_) => (ServerState::Ready, None),
         Mode::Managed(_) => {
             let stateful_set = context.cache.get::<StatefulSet>(&validated.namespace, &validated.names.server());
             let pods = context.cache.labelled::<Pod>(&validated.namespace, label::DATABASE, &validated.name);
             if validated.suspend {
-                return ServerState::of_suspended(stateful_set.as_deref(), changed);
+                return (ServerState::of_suspended(stateful_set.as_deref(), changed), None);
             }
-            ServerState::of_managed(stateful_set.as_deref(), pods.iter().map(|pod| &**pod), changed)
+            let podless = match stateful_set.as_deref() {
+                Some(set) => refused::of_set(context, set, &pods).await,
+                None => None,
+            };
+            let server = ServerState::of_managed(stateful_set.as_deref(), pods.iter().map(|pod| &**pod), changed);
+            (server.unless_refused(podless.as_ref()), podless)
         }
     }
 }
