@@ -215,7 +215,8 @@ async fn a_service_that_needs_less_loses_what_it_had(cluster: &Cluster) -> Resul
     space.remove(READY).await
 }
 
-/// Where no pod may run, a store still has its claims, and a larger size is held against the storage class.
+/// Where no pod may run, a store says so in the words of an event. It still has its claims, and a larger size is held against
+/// the storage class.
 async fn a_volume_that_is_to_grow_has_its_class_looked_at(cluster: &Cluster) -> Result<()> {
     let space = cluster.namespace("privilege-growth").await?;
     let quota = json!({
@@ -224,9 +225,10 @@ async fn a_volume_that_is_to_grow_has_its_class_looked_at(cluster: &Cluster) -> 
     space.apply(&quota.to_string()).await?;
     let store = Store::new((*space).clone(), "growing");
     space.apply(&manifest(&store, "1Gi")).await?;
-    looked_at(&space, &store, "VolumePending").await?;
+    told(&space, &store, "StorageReady", "VolumePending").await?;
+    told(&space, &store, "EventsReady", "PodsRefused").await?;
     space.apply(&manifest(&store, "2Gi")).await?;
-    looked_at(&space, &store, "VolumeExpansionUnsupported").await?;
+    told(&space, &store, "StorageReady", "VolumeExpansionUnsupported").await?;
     space.delete(STORES, store.name()).await?;
     space.wait_gone(STORES, store.name(), READY).await?;
     space.remove(READY).await
@@ -241,11 +243,11 @@ fn manifest(store: &Store, size: &str) -> String {
     .to_string()
 }
 
-async fn looked_at(space: &Space, store: &Store, reason: &str) -> Result<()> {
-    wait_until(space, &format!("the volumes to be told as {reason}"), READY, async || {
+async fn told(space: &Space, store: &Store, condition: &str, reason: &str) -> Result<()> {
+    wait_until(space, &format!("{condition} to say {reason}"), READY, async || {
         let conditions = store.get().await?["status"]["conditions"].clone();
-        let of_storage = conditions.as_array().into_iter().flatten().find(|told| told["type"] == "StorageReady");
-        let told = of_storage.is_some_and(|told| told["reason"] == reason);
+        let held = conditions.as_array().into_iter().flatten().find(|held| held["type"] == condition);
+        let told = held.is_some_and(|held| held["reason"] == reason);
         Ok(Seen::when(told, conditions.to_string()))
     })
     .await

@@ -8,6 +8,7 @@ mod leader;
 mod manager;
 mod network;
 mod rounds;
+mod refused;
 mod storage;
 mod store;
 pub mod store_database;

@@ -6,6 +6,7 @@ mod delete;
 mod dereference;
 mod error;
 mod external;
+mod migration;
 mod names;
 mod plan;
 mod sleep;
@@ -51,7 +52,7 @@ impl Reconciler for StoreReconciler {
         let before = store.status.as_ref();
         let (status, findings) = status::derive(&validated, &seen, &plan, before, &wrote, context.clock.now());
         write_status(context, &*store, status, findings).await?;
-        Ok(Action::await_change())
+        Ok(plan::look_again(&plan, &seen).map_or_else(Action::await_change, Action::requeue))
     }
 }
 

@@ -3,24 +3,26 @@
 //! Migrations come first, while the old pods serve; a failed one changes no service. Then the services that exist
 //! change their image one after the other, in the order in which they need one another.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
-use api::{Reason, ServiceName, Status, StoreService, label};
-use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use api::{ConditionType, Reason, ServiceName, Status, StoreService, StoreServiceSpec, label};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 
 use super::{
     dereference::Seen,
+    migration::{Migration, NOTED_AFTER, is_complete, label_is, migration, running},
     names::{Names, has_database},
     upgrade::Course,
     validate::{Image, Validated},
     verdict::data_works,
 };
-use crate::{
-    framework::{PodTrouble, content_hash, trouble_of},
-    guests::is_of_users,
-    workload::image_tag,
-};
+use crate::{framework::content_hash, guests::is_of_users, workload::image_tag};
 
 /// What to do now.
 #[derive(Clone, Debug)]
@@ -35,25 +37,14 @@ pub(super) struct Plan {
     pub(super) image_hash: String,
     /// The same two for each service that has an image of its own.
     pub(super) own_hashes: BTreeMap<ServiceName, (String, String)>,
+    /// What the services are described by whose image has to wait.
+    pub(super) held: BTreeMap<ServiceName, Box<StoreServiceSpec>>,
     /// Which release the services go to.
     pub(super) course: Course,
     /// Services that run no pod now, whatever their settings say: the store sleeps, or its data is not awake yet.
     pub(super) at_rest: BTreeSet<ServiceName>,
     /// Whether databases, broker and cache sleep.
     pub(super) data_sleeps: bool,
-}
-
-/// State of the migration of one service's database.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Migration {
-    /// The database is not there yet.
-    Waiting,
-    /// Its Job has to run, or runs; with what keeps its pod, if anything does.
-    Running(Option<PodTrouble>),
-    /// It is done.
-    Done,
-    /// It failed for good; the text says which Job and why.
-    Failed(Reason, String),
 }
 
 impl Plan {
@@ -72,7 +63,7 @@ impl Plan {
     pub(super) fn failure(&self) -> Option<(Reason, &str)> {
         self.migrations.values().find_map(|migration| match migration {
             Migration::Failed(reason, message) => Some((*reason, message.as_str())),
-            Migration::Waiting | Migration::Running(_) | Migration::Done => None,
+            Migration::Waiting | Migration::Running(_) | Migration::Anew { .. } | Migration::Done => None,
         })
     }
 }
@@ -85,6 +76,7 @@ pub(super) fn plan(of: &Validated, seen: &Seen, course: Course) -> Plan {
     let mut plan = Plan {
         migrations: BTreeMap::new(),
         images: BTreeMap::new(),
+        held: BTreeMap::new(),
         job_hash,
         image_hash,
         own_hashes,
@@ -100,6 +92,7 @@ pub(super) fn plan(of: &Validated, seen: &Seen, course: Course) -> Plan {
     let services = of.services.keys().filter(|service| has_database(**service));
     plan.migrations = services.map(|&service| (service, state(service))).collect();
     plan.images = images(of, seen, &plan);
+    plan.held = held(seen, &plan, of);
     plan
 }
 
@@ -139,72 +132,6 @@ fn job_hash(of: &Validated, image: &str) -> String {
     content_hash(parts.into_iter().chain(pull_secrets.iter().map(|secret| secret.name.as_bytes())))
 }
 
-fn migration(of: &Validated, seen: &Seen, service: ServiceName, (job_hash, image_hash): (&str, &str)) -> Migration {
-    let of_service = |job: &&std::sync::Arc<Job>| label_is(&***job, label::NAME, service.as_str());
-    let of_image = |job: &&std::sync::Arc<Job>| label_is(&***job, label::IMAGE, image_hash);
-    if seen.jobs.iter().filter(of_service).filter(of_image).any(|job| ended(job, "Complete").is_some()) {
-        return Migration::Done;
-    }
-    let name = of.names.migration(service, job_hash);
-    match seen.jobs.iter().find(|job| job.name_any() == name) {
-        Some(job) => match ended(job, "Failed") {
-            Some(cause) => failure(service, job, &cause, &seen.job_pods),
-            None => Migration::Running(trouble_of(pods_of(job, &seen.job_pods))),
-        },
-        None if database_is_ready(seen, service) => Migration::Running(None),
-        None => Migration::Waiting,
-    }
-}
-
-fn label_is<K: ResourceExt>(object: &K, key: &str, value: &str) -> bool {
-    object.labels().get(key).is_some_and(|held| held == value)
-}
-
-/// The message of the Job's condition of that type, if it has it.
-fn ended(job: &Job, type_: &str) -> Option<String> {
-    let conditions = job.status.as_ref()?.conditions.as_ref()?;
-    let condition = conditions.iter().find(|condition| condition.type_ == type_ && condition.status == "True")?;
-    Some(condition.message.clone().unwrap_or_default())
-}
-
-fn pods_of<'a>(job: &Job, pods: &'a [std::sync::Arc<Pod>]) -> impl Iterator<Item = &'a Pod> {
-    let name = job.name_any();
-    pods.iter().map(|pod| &**pod).filter(move |pod| label_is(*pod, "batch.kubernetes.io/job-name", &name))
-}
-
-/// What `greencommerce migrate` exits with when a later release has left the database in a shape that this one does not
-/// know and cannot work with.
-pub(super) const EXIT_SCHEMA_TOO_NEW: i32 = 3;
-
-fn failure(service: ServiceName, job: &Job, cause: &str, pods: &[std::sync::Arc<Pod>]) -> Migration {
-    let trouble = trouble_of(pods_of(job, pods)).map(|trouble| format!("; {}", trouble.message)).unwrap_or_default();
-    let (service, job_name) = (service.as_str(), job.name_any());
-    if pods_of(job, pods).any(|pod| exit_code(pod) == Some(EXIT_SCHEMA_TOO_NEW)) {
-        let message = format!(
-            "the database of {service} is in the shape of a later release, which this version cannot work with (Job \
-             {job_name}{trouble}): the services still run their former image; set the version that ran, or a later one"
-        );
-        return Migration::Failed(Reason::DowngradeRefused, message);
-    }
-    let message = format!(
-        "the migration of {service} failed in Job {job_name} ({cause}{trouble}): the services still run their former \
-         image; read the Job's log, then set another spec.version, or delete the Job to try again"
-    );
-    Migration::Failed(Reason::MigrationFailed, message)
-}
-
-fn exit_code(pod: &Pod) -> Option<i32> {
-    let containers = pod.status.as_ref()?.container_statuses.as_deref()?;
-    containers.iter().find_map(|container| Some(container.state.as_ref()?.terminated.as_ref()?.exit_code))
-}
-
-fn database_is_ready(seen: &Seen, service: ServiceName) -> bool {
-    let status = seen.database.as_ref().and_then(|database| database.status.as_ref());
-    status.is_some_and(|status| {
-        status.databases.iter().any(|database| database.name == service.as_str() && database.ready)
-    })
-}
-
 /// The image of each service: the new one as soon as the databases fit it and every service before has it and is
 /// ready; until then the one it has. A service that does not exist yet starts with the new one. On the way back all
 /// change at once, and while the store sleeps none does.
@@ -222,7 +149,7 @@ fn images(of: &Validated, seen: &Seen, plan: &Plan) -> BTreeMap<ServiceName, Str
             None => {}
             Some(live) if may_roll || live.spec.image == target => {
                 // Only a service that is being changed holds up the next: one that is ill for another reason does not.
-                may_roll = may_roll && (back || has_rolled(live, &target));
+                may_roll = may_roll && (back || has_rolled(live, &target, of.own_image(service).is_some()));
                 images.insert(service, target);
             }
             Some(live) => {
@@ -233,12 +160,65 @@ fn images(of: &Validated, seen: &Seen, plan: &Plan) -> BTreeMap<ServiceName, Str
     images
 }
 
-/// Whether every pod of the service runs the image.
-fn has_rolled(live: &StoreService, target: &str) -> bool {
-    let status = live.status.as_ref();
-    live.spec.image == target
-        && status.is_some_and(|status| status.observed_generation() == live.metadata.generation)
-        && status.and_then(|status| status.version.as_deref()).is_some_and(|version| version == image_tag(target))
+/// What the services are described by that have to wait for another image. Settings come with the image that they were written
+/// for: an upgrade that fails changes nothing.
+fn held(seen: &Seen, plan: &Plan, of: &Validated) -> BTreeMap<ServiceName, Box<StoreServiceSpec>> {
+    let waits = |(name, live): (&ServiceName, &Arc<StoreService>)| {
+        let keeps = plan.images.get(name).is_some_and(|image| *image != plan.course.image_of(of, *name));
+        keeps.then(|| (*name, Box::new(live.spec.clone())))
+    };
+    seen.services.iter().filter_map(waits).collect()
+}
+
+/// Whether every pod of the service runs the image, and is ready. One with a version of its own need not be ready: it may have
+/// been ill before.
+fn has_rolled(live: &StoreService, target: &str, own: bool) -> bool {
+    let is_present = |generation: Option<i64>| generation == live.metadata.generation;
+    let status = live.status.as_ref().filter(|status| is_present(status.observed_generation()));
+    let ready = status.and_then(|status| status.condition(ConditionType::Ready.as_str()));
+    let serves = ready.is_some_and(|ready| ready.status == "True" && is_present(ready.observed_generation));
+    runs(live, target) && status.is_some() && (own || serves)
+}
+
+/// Whether every pod of the service runs the image, as far as it has come to know.
+fn runs(live: &StoreService, target: &str) -> bool {
+    let Some(status) = &live.status else { return false };
+    let runs = match &status.image {
+        Some(image) => image == target,
+        // It was last looked at by an operator that noted only the tag.
+        None => status.version.as_deref() == Some(image_tag(target)),
+    };
+    live.spec.image == target && runs
+}
+
+/// The services that do not run yet what they are asked to run.
+pub(super) fn behind(of: &Validated, seen: &Seen) -> Vec<ServiceName> {
+    let is_there = |name: &ServiceName| seen.services.get(name).is_some_and(|live| runs(live, &of.image_of(*name)));
+    of.services.keys().copied().filter(|name| !is_there(name)).collect()
+}
+
+/// Jobs that give way to others of the same name, now.
+pub(super) fn given_up<'a>(plan: &'a Plan, seen: &'a Seen) -> impl Iterator<Item = &'a Job> {
+    let due = |job: &&Job| {
+        plan.migrations.values().any(|state| match state {
+            Migration::Anew { job: name, at, .. } => *name == job.name_any() && *at <= seen.at,
+            Migration::Waiting | Migration::Running(_) | Migration::Done | Migration::Failed(..) => false,
+        })
+    };
+    seen.jobs.iter().map(|job| &**job).filter(due)
+}
+
+/// When to look again at what no watch tells of.
+pub(super) fn look_again(plan: &Plan, seen: &Seen) -> Option<Duration> {
+    let until = |at: Timestamp| at.duration_since(seen.at).max(SignedDuration::from_secs(1)).unsigned_abs();
+    let anew = plan.migrations.values().filter_map(|state| match state {
+        Migration::Anew { at, .. } => Some(until(*at)),
+        Migration::Waiting | Migration::Running(_) | Migration::Done | Migration::Failed(..) => None,
+    });
+    let to_note = running(seen).filter_map(|(_, since)| Some(until(since.saturating_add(NOTED_AFTER).ok()?)));
+    let servers = [&seen.kafka, &seen.cache].into_iter().filter_map(|server| server.podless.as_ref());
+    let podless = servers.chain(seen.podless_jobs.values()).map(|podless| podless.look_again);
+    anew.chain(to_note).chain(podless).min()
 }
 
 /// Jobs that no longer matter: of other images or settings, once every database fits the present one.
@@ -249,7 +229,7 @@ pub(super) fn obsolete_jobs<'a>(plan: &'a Plan, seen: &'a Seen, names: &'a Names
             let (job_hash, image_hash) = plan.hashes(*service);
             let complete = label_is(*job, label::NAME, service.as_str())
                 && label_is(*job, label::IMAGE, image_hash)
-                && ended(job, "Complete").is_some();
+                && is_complete(job);
             complete || names.migration(*service, job_hash) == job.name_any()
         };
         done && !plan.migrations.keys().any(is_current)
@@ -257,213 +237,4 @@ pub(super) fn obsolete_jobs<'a>(plan: &'a Plan, seen: &'a Seen, names: &'a Names
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use api::Store;
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::store::{upgrade::course, validate::validate};
-
-    fn validated(version: &str) -> Validated {
-        let store: Store = serde_json::from_value(json!({
-            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "Store",
-            "metadata": {"name": "green", "namespace": "shop"}, "spec": {"version": version},
-        }))
-        .unwrap();
-        validate(&store, &Seen::default()).unwrap()
-    }
-
-    /// The plan of a store without a history.
-    fn asked(of: &Validated, seen: &Seen) -> Plan {
-        plan(of, seen, course(of, None))
-    }
-
-    fn with_databases() -> Seen {
-        let ready = |name: &str| json!({"name": name, "ready": true, "secretName": ""});
-        let databases = ["auth", "catalog", "inventory", "orders"].map(ready);
-        let database = serde_json::from_value(json!({
-            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreDatabase", "metadata": {"name": "green"}, "spec": {},
-            "status": {"databases": databases},
-        }))
-        .unwrap();
-        Seen { database: Some(Arc::new(database)), ..Seen::default() }
-    }
-
-    fn job(of: &Validated, service: ServiceName, condition: Option<&str>) -> Arc<Job> {
-        let plan = asked(of, &Seen::default());
-        let conditions: Vec<Value> =
-            condition.iter().map(|type_| json!({"type": type_, "status": "True", "message": "boom"})).collect();
-        let job = serde_json::from_value(json!({
-            "metadata": {
-                "name": of.names.migration(service, &plan.job_hash),
-                "labels": {"app.kubernetes.io/name": service.as_str(), "greencommerce.dev/image": plan.image_hash},
-            },
-            "status": {"conditions": conditions},
-        }));
-        Arc::new(job.unwrap())
-    }
-
-    fn all_migrated(of: &Validated) -> Vec<Arc<Job>> {
-        let services = ServiceName::ALL.into_iter().filter(|service| has_database(*service));
-        services.map(|service| job(of, service, Some("Complete"))).collect()
-    }
-
-    fn service(image: &str, running: &str) -> Arc<StoreService> {
-        let service = serde_json::from_value(json!({
-            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreService",
-            "metadata": {"name": "x", "generation": 1},
-            "spec": {"store": "green", "image": format!("greencommerce/services:{image}")},
-            "status": {"observedGeneration": 1, "version": running},
-        }));
-        Arc::new(service.unwrap())
-    }
-
-    fn everywhere(image: &str) -> BTreeMap<ServiceName, Arc<StoreService>> {
-        ServiceName::ALL.into_iter().map(|name| (name, service(image, image))).collect()
-    }
-
-    fn tags(plan: &Plan) -> Vec<(ServiceName, &str)> {
-        let mut tags: Vec<_> =
-            plan.images.iter().map(|(name, image)| (*name, image.rsplit(':').next().unwrap())).collect();
-        tags.sort_by_key(|(name, _)| ServiceName::ALL.iter().position(|other| other == name));
-        tags
-    }
-
-    #[test]
-    fn nothing_starts_before_the_databases_are_there() {
-        let plan = asked(&validated("1.0.0"), &Seen::default());
-        assert!(plan.migrations.values().all(|migration| *migration == Migration::Waiting));
-        assert!(plan.images.is_empty());
-    }
-
-    #[test]
-    fn migrations_start_with_the_databases_and_services_after_them() {
-        let of = validated("1.0.0");
-        let mut seen = with_databases();
-        let started = asked(&of, &seen);
-        assert!(started.migrations.values().all(|migration| *migration == Migration::Running(None)));
-        assert!(started.images.is_empty());
-        seen.jobs = all_migrated(&of);
-        let done = asked(&of, &seen);
-        assert!(done.migrated());
-        assert_eq!(done.images.len(), 6);
-    }
-
-    #[test]
-    fn a_failed_migration_changes_no_service() {
-        let of = validated("2.0.0");
-        let mut seen = with_databases();
-        seen.services = everywhere("1.0.0");
-        seen.jobs = all_migrated(&of);
-        seen.jobs[3] = job(&of, ServiceName::Orders, Some("Failed"));
-        let plan = asked(&of, &seen);
-        assert!(plan.failure().unwrap().1.contains("boom"));
-        assert!(tags(&plan).iter().all(|(_, tag)| *tag == "1.0.0"));
-    }
-
-    #[test]
-    fn services_change_one_after_the_other_in_the_order_of_their_needs() {
-        let of = validated("2.0.0");
-        let mut seen = with_databases();
-        seen.jobs = all_migrated(&of);
-        seen.services = everywhere("1.0.0");
-        assert_eq!(tags(&asked(&of, &seen))[..2], [(ServiceName::Auth, "2.0.0"), (ServiceName::Inventory, "1.0.0")]);
-        seen.services.insert(ServiceName::Auth, service("2.0.0", "1.0.0"));
-        assert_eq!(tags(&asked(&of, &seen))[1], (ServiceName::Inventory, "1.0.0"));
-        seen.services.insert(ServiceName::Auth, service("2.0.0", "2.0.0"));
-        assert_eq!(
-            tags(&asked(&of, &seen))[1..3],
-            [(ServiceName::Inventory, "2.0.0"), (ServiceName::Catalog, "1.0.0")]
-        );
-    }
-
-    #[test]
-    fn a_service_with_a_version_of_its_own_is_migrated_and_rolled_with_it_and_the_others_are_not() {
-        let mut of = validated("1.0.0");
-        let mut seen = with_databases();
-        seen.jobs = all_migrated(&of);
-        seen.services = everywhere("1.0.0");
-        of.services.get_mut(&ServiceName::Catalog).unwrap().version = Some("1.0.1".to_owned());
-        let started = asked(&of, &seen);
-        let open: Vec<_> = started.migrations.iter().filter(|(_, state)| **state != Migration::Done).collect();
-        assert_eq!(open, [(&ServiceName::Catalog, &Migration::Running(None))]);
-        assert!(tags(&started).iter().all(|(_, tag)| *tag == "1.0.0"));
-        let (job_hash, image_hash) = started.hashes(ServiceName::Catalog);
-        let mut fixed = Job::clone(&job(&of, ServiceName::Catalog, Some("Complete")));
-        fixed.metadata.name = Some(of.names.migration(ServiceName::Catalog, job_hash));
-        fixed.metadata.labels.as_mut().unwrap().insert(label::IMAGE.to_owned(), image_hash.to_owned());
-        seen.jobs.push(Arc::new(fixed));
-        let done = asked(&of, &seen);
-        let changed: Vec<_> = tags(&done).into_iter().filter(|(_, tag)| *tag != "1.0.0").collect();
-        assert_eq!(changed, [(ServiceName::Catalog, "1.0.1")]);
-        assert_eq!(obsolete_jobs(&done, &seen, &of.names).count(), 1);
-    }
-
-    #[test]
-    fn jobs_of_other_versions_go_when_the_present_one_is_in_place() {
-        let (old, new) = (validated("1.0.0"), validated("2.0.0"));
-        let mut seen = with_databases();
-        seen.jobs = all_migrated(&old);
-        assert_eq!(obsolete_jobs(&asked(&new, &seen), &seen, &new.names).count(), 0);
-        seen.jobs.extend(all_migrated(&new));
-        let plan = asked(&new, &seen);
-        let obsolete: Vec<String> = obsolete_jobs(&plan, &seen, &new.names).map(ResourceExt::name_any).collect();
-        assert_eq!(obsolete.len(), 4);
-        assert!(all_migrated(&old).iter().all(|job| obsolete.contains(&job.name_any())));
-    }
-
-    #[test]
-    fn a_database_that_is_too_new_for_the_version_is_told_from_a_migration_that_fails() {
-        let of = validated("1.0.0");
-        let mut seen = with_databases();
-        seen.jobs = vec![job(&of, ServiceName::Orders, Some("Failed"))];
-        assert_eq!(asked(&of, &seen).failure().unwrap().0, Reason::MigrationFailed);
-        let pod = json!({
-            "metadata": {"name": "p", "labels": {"batch.kubernetes.io/job-name": seen.jobs[0].name_any()}},
-            "status": {"containerStatuses": [{
-                "name": "migrate", "image": "", "imageID": "", "ready": false, "restartCount": 0,
-                "state": {"terminated": {"exitCode": EXIT_SCHEMA_TOO_NEW, "message": "0007 is unknown"}},
-            }]},
-        });
-        seen.job_pods = vec![Arc::new(serde_json::from_value(pod).unwrap())];
-        let plan = asked(&of, &seen);
-        let (reason, message) = plan.failure().unwrap();
-        assert_eq!(reason, Reason::DowngradeRefused);
-        assert!(message.contains("0007 is unknown"), "{message}");
-    }
-
-    fn asleep(replicas: i32) -> Arc<StoreService> {
-        let mut live = (*service("1.0.0", "1.0.0")).clone();
-        live.spec.replicas = Some(0);
-        live.status.as_mut().unwrap().replicas = replicas;
-        Arc::new(live)
-    }
-
-    #[test]
-    fn data_sleeps_only_when_no_service_has_a_pod_left_and_no_image_changes_meanwhile() {
-        let mut of = validated("2.0.0");
-        of.suspend = true;
-        let mut seen = with_databases();
-        seen.services = everywhere("1.0.0");
-        let going = asked(&of, &seen);
-        assert_eq!((going.at_rest.len(), going.data_sleeps), (6, false));
-        assert!(tags(&going).iter().all(|(_, tag)| *tag == "1.0.0"));
-        seen.services.values_mut().for_each(|live| *live = asleep(0));
-        assert!(asked(&of, &seen).data_sleeps);
-        seen.services.insert(ServiceName::Orders, asleep(1));
-        assert!(!asked(&of, &seen).data_sleeps);
-    }
-
-    #[test]
-    fn services_that_slept_wait_for_their_data_and_those_that_run_do_not() {
-        let of = validated("1.0.0");
-        let mut seen = with_databases();
-        seen.services = everywhere("1.0.0");
-        seen.services.insert(ServiceName::Orders, asleep(0));
-        let plan = asked(&of, &seen);
-        assert_eq!(plan.at_rest, BTreeSet::from([ServiceName::Orders]));
-        assert!(!plan.data_sleeps);
-    }
-}
+mod tests;

@@ -31,7 +31,10 @@ use self::{
     status::ServerState,
     validate::{Mode, Validated},
 };
-use crate::framework::{Context, Reconciler, add_finalizer, followed, of_server, patience, reach, write_status};
+use crate::{
+    framework::{Context, Reconciler, add_finalizer, followed, of_server, patience, reach, write_status},
+    refused::{self, Podless},
+};
 
 /// How soon to look again whether what stands in the way has gone.
 const IN_THE_WAY: Duration = Duration::from_mins(1);
@@ -58,7 +61,7 @@ impl Reconciler for StoreDatabaseReconciler {
         let superuser = apply::Superuser::of(&reads);
         let validated = validate::validate(&database, reads)?;
         let changed = apply::children(context, &validated, &superuser).await?;
-        let server = server_state(context, &validated, changed);
+        let (server, podless) = server_state(context, &validated, changed).await;
         let (outcome, progress) = if server.serves() {
             let server = validated.server();
             reach(context, &[server.address()], validated.mode.refused()).await?;
@@ -76,7 +79,8 @@ impl Reconciler for StoreDatabaseReconciler {
         };
         let (status, findings) = status::status(&validated, &server, outcome.as_ref(), &progress);
         write_status(context, &*database, status, findings).await?;
-        Ok(next_look(&validated, outcome.as_ref(), &progress, context.clock.now()))
+        let look = next_look(&validated, outcome.as_ref(), &progress, context.clock.now());
+        Ok(podless.map_or(look, |podless| Action::requeue(podless.look_again)))
     }
 }
 
@@ -92,17 +96,23 @@ fn next_look(of: &Validated, outcome: Option<&Outcome>, progress: &Progress, now
     due.map_or_else(Action::await_change, Action::requeue)
 }
 
-fn server_state(context: &Context, validated: &Validated, changed: bool) -> ServerState {
+/// The state of the server, and when its pod is to be looked for again, if it should have one and has none.
+async fn server_state(context: &Context, validated: &Validated, changed: bool) -> (ServerState, Option<Podless>) {
     match validated.mode {
-        Mode::External(_) if validated.suspend => ServerState::resting(),
-        Mode::External(_) => ServerState::Ready,
+        Mode::External(_) if validated.suspend => (ServerState::resting(), None),
+        Mode::External(_) => (ServerState::Ready, None),
         Mode::Managed(_) => {
             let stateful_set = context.cache.get::<StatefulSet>(&validated.namespace, &validated.names.server());
             let pods = context.cache.labelled::<Pod>(&validated.namespace, label::DATABASE, &validated.name);
             if validated.suspend {
-                return ServerState::of_suspended(stateful_set.as_deref(), changed);
+                return (ServerState::of_suspended(stateful_set.as_deref(), changed), None);
             }
-            ServerState::of_managed(stateful_set.as_deref(), pods.iter().map(|pod| &**pod), changed)
+            let podless = match stateful_set.as_deref() {
+                Some(set) => refused::of_set(context, set, &pods).await,
+                None => None,
+            };
+            let server = ServerState::of_managed(stateful_set.as_deref(), pods.iter().map(|pod| &**pod), changed);
+            (server.unless_refused(podless.as_ref()), podless)
         }
     }
 }

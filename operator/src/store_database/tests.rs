@@ -235,6 +235,20 @@ fn a_server_that_does_not_start_says_why() {
     assert!(findings[0].message.contains("postgres:15: no such host"), "{}", findings[0].message);
 }
 
+#[test]
+fn a_server_whose_pod_is_refused_says_so_and_one_that_is_ill_says_that() {
+    let podless = crate::refused::Podless { refused: Some("exceeded quota".to_owned()), ..Default::default() };
+    let starting = ServerState::Down(Reason::PodsStarting, "the server is starting".to_owned());
+    assert_eq!(starting.clone().unless_refused(None), starting);
+    let ServerState::Down(reason, message) = starting.unless_refused(Some(&podless)) else {
+        panic!("it does not serve")
+    };
+    assert_eq!(reason, Reason::PodsRefused);
+    assert!(message.contains("exceeded quota"), "{message}");
+    let ill = ServerState::Down(Reason::Unschedulable, "no node".to_owned());
+    assert_eq!(ill.clone().unless_refused(Some(&podless)), ill);
+}
+
 fn outcome(validated: &Validated, conflict: bool) -> Outcome {
     let taken = |name: &Identifier| conflict && name.as_str() == "auth";
     let result = |name: &Identifier| if taken(name) { Err(Conflict::Role(name.clone())) } else { Ok(Spare::Closed) };
