@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     framework::{
-        Cache, Context, Gate, Phases, Queues, Receivers, Telemetry, TraceWrites, Uptime, install_metrics,
-        run as run_controller, serve_ops, show_leading, tell_of_malformed,
+        Cache, Context, Gate, Phases, Queues, Receivers, Telemetry, TraceWrites, Uptime, attend_to_malformed,
+        install_metrics, run as run_controller, serve_ops, show_leading,
     },
     leader::{Candidate, Leadership},
     store::StoreReconciler,
@@ -149,13 +149,12 @@ impl Operator {
         controller!("the StoreTopic controller", StoreTopicReconciler, topics);
         let (context, Phases { lead, stop }) = (self.context.clone(), self.phases.clone());
         self.controllers.spawn(async move {
-            let tell = async {
+            let attend = async {
                 lead.cancelled().await;
-                tell_of_malformed(&context).await;
-                stop.cancelled().await;
+                attend_to_malformed(&context).await
             };
-            tokio::select! { () = stop.cancelled() => {}, () = tell => {} }
-            ("telling of malformed objects", Ok(()))
+            tokio::select! { () = stop.cancelled() => {}, never = attend => match never {} }
+            ("attending to malformed objects", Ok(()))
         });
     }
 

@@ -29,6 +29,7 @@ mod reach;
 mod run;
 #[cfg(test)]
 pub(crate) mod scenario;
+mod schema;
 mod shelf;
 mod slot;
 mod status;
@@ -51,7 +52,7 @@ pub(crate) use finalizer::{
 };
 pub(crate) use gate::{Gate, NotLeading};
 pub(crate) use hash::{config_hash, content_bytes, content_hash, secret_hash};
-pub(crate) use malformed::tell_of_malformed;
+pub(crate) use malformed::attend_to_malformed;
 pub(crate) use metrics::{install as install_metrics, leading as show_leading, transitions as show_transitions};
 pub(crate) use names::{host_in, labels, namespace, standard_labels};
 pub(crate) use ops::serve as serve_ops;
