@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     framework::{
-        Cache, Context, Gate, Phases, Queues, Receivers, Telemetry, TraceWrites, Uptime, attend_to_malformed,
+        Cache, Context, Deadline, Gate, Phases, Queues, Receivers, Telemetry, TraceWrites, Uptime, attend_to_malformed,
         install_metrics, run as run_controller, serve_ops, show_leading,
     },
     leader::{Candidate, Leadership},
@@ -208,7 +208,8 @@ async fn all(parts: &mut Parts) {
     while parts.join_next().await.is_some() {}
 }
 
-/// A client that the API server's audit log can tell from others, and that writes only through the gate.
+/// A client that the API server's audit log can tell from others, that waits for no answer without end, and that writes only
+/// through the gate.
 async fn client(gate: &Gate) -> anyhow::Result<Client> {
     let mut config = Config::infer()
         .await
@@ -216,7 +217,7 @@ async fn client(gate: &Gate) -> anyhow::Result<Client> {
     let agent = HeaderValue::from_static(concat!("greencommerce-operator/", env!("CARGO_PKG_VERSION")));
     config.headers.push((USER_AGENT, agent));
     let client = ClientBuilder::try_from(config).context("cannot set up the connection to the API server")?;
-    Ok(client.with_layer(gate).with_layer(&TraceWrites).build())
+    Ok(client.with_layer(&Deadline::STANDARD).with_layer(gate).with_layer(&TraceWrites).build())
 }
 
 type Ended = Result<(&'static str, anyhow::Result<()>), JoinError>;

@@ -9,6 +9,7 @@ mod backoff;
 mod cache;
 mod clock;
 mod context;
+mod deadline;
 mod difference;
 mod digest;
 mod error;
@@ -45,6 +46,7 @@ pub(crate) use apply::{ApplyError, apply, delete, owner_reference};
 pub(crate) use cache::{Cache, Cached};
 pub(crate) use clock::Clock;
 pub(crate) use context::Context;
+pub(crate) use deadline::Deadline;
 pub(crate) use digest::Mark;
 pub(crate) use error::{ReconcileError, Retry, chain};
 pub(crate) use finalizer::{
