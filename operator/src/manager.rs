@@ -182,6 +182,7 @@ impl Operator {
     async fn leave(mut self) {
         self.phases.stop.cancel();
         let gate = &self.context.gate;
+        gate.leave();
         if gate.is_open() && timeout(FINISH, all(&mut self.controllers)).await.is_err() {
             gate.drain();
             tracing::info!("reconciliations are cut short");
@@ -287,6 +288,22 @@ mod tests {
         tokio::task::yield_now().await;
         operator.leave().await;
         assert_eq!(*story.lock().unwrap(), ["last write", "lease released"]);
+    }
+
+    #[tokio::test]
+    async fn a_look_at_a_silent_server_holds_nobody_up() {
+        let (mut operator, story) = operator();
+        operator.hold_lease(&story);
+        let gate = operator.context.gate.clone();
+        operator.controllers.spawn(async move {
+            gate.look(std::future::pending::<()>()).await.unwrap_err();
+            ("a controller", Ok(()))
+        });
+        tokio::task::yield_now().await;
+        let started = std::time::Instant::now();
+        operator.leave().await;
+        assert_eq!(*story.lock().unwrap(), ["lease released"]);
+        assert!(started.elapsed() < FINISH / 4);
     }
 
     #[tokio::test]

@@ -30,7 +30,9 @@ use self::{
     status::ServerState,
     validate::{Mode, Validated},
 };
-use crate::framework::{Context, Reconciler, add_finalizer, followed, of_server, patience, reach, write_status};
+use crate::framework::{
+    Context, Reconciler, add_finalizer, converse, followed, of_server, patience, reach, write_status,
+};
 
 /// How often the server is looked at again: nothing tells when somebody changes it by hand.
 const RESYNC: Duration = Duration::from_mins(1);
@@ -60,16 +62,18 @@ impl Reconciler for StoreDatabaseReconciler {
         let server = server_state(context, &validated, changed);
         let (outcome, progress) = if server.serves() {
             let server = validated.server();
-            reach(context, &[server.address()], validated.mode.refused()).await?;
+            let address = server.address();
+            reach(context, std::slice::from_ref(&address), validated.mode.refused()).await?;
             let patience = patience(database.status.as_ref(), ConditionType::ServerReady, Reason::DatabaseUnreachable);
             let span = of_server("ensure", &server.host, server.port);
             let conversation = async {
                 let outcome =
-                    sql::ensure(&Server { patience, ..server }, &validated.tenancy(), &validated.logins).await?;
+                    sql::ensure(&context.gate, &Server { patience, ..server }, &validated.tenancy(), &validated.logins)
+                        .await?;
                 let progress = rotate::advance(context, &validated, &outcome).await?;
                 Ok::<_, Error>((Some(outcome), progress))
             };
-            context.gate.guard(Box::pin(followed(span, conversation))).await??
+            converse(context, &address, Box::pin(followed(span, conversation))).await??
         } else {
             (None, Progress::default())
         };
