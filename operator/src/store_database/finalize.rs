@@ -6,7 +6,7 @@ use kube::ResourceExt;
 
 use super::{dereference::administrator, error::Error, sql, validate};
 use crate::framework::{
-    Context, Refused, delete, followed, goes_with_its_namespace, has_finalizer, namespace, of_server, reach,
+    Context, Refused, converse, delete, followed, goes_with_its_namespace, has_finalizer, namespace, of_server, reach,
     remove_finalizer,
 };
 
@@ -31,9 +31,9 @@ async fn remove_data(context: &Context, database: &StoreDatabase) -> Result<(), 
         let admin = administrator(context, database).await?;
         let removal = validate::removal(database, &admin)?;
         reach(context, &[removal.server.address()], Refused::GiveUp).await?;
-        let conversation = sql::remove(&removal.server, &removal.tenancy, &removal.names);
+        let conversation = sql::remove(&context.gate, &removal.server, &removal.tenancy, &removal.names);
         let span = of_server("remove", &removal.server.host, removal.server.port);
-        context.gate.guard(Box::pin(followed(span, conversation))).await??;
+        converse(context, &removal.server.address(), Box::pin(followed(span, conversation))).await??;
     }
     let (namespace, name) = (namespace(database), database.name_any());
     for claim in context.cache.labelled::<PersistentVolumeClaim>(namespace, label::DATABASE, &name) {

@@ -32,7 +32,9 @@ use self::{
     validate::{Mode, Validated},
 };
 use crate::{
-    framework::{Context, Reconciler, add_finalizer, followed, of_server, patience, reach, write_status},
+    framework::{
+        Context, Reconciler, add_finalizer, converse, followed, of_server, patience, reach, write_status,
+    },
     refused::{self, Podless},
 };
 
@@ -64,16 +66,18 @@ impl Reconciler for StoreDatabaseReconciler {
         let (server, podless) = server_state(context, &validated, changed).await;
         let (outcome, progress) = if server.serves() {
             let server = validated.server();
-            reach(context, &[server.address()], validated.mode.refused()).await?;
+            let address = server.address();
+            reach(context, std::slice::from_ref(&address), validated.mode.refused()).await?;
             let patience = patience(database.status.as_ref(), ConditionType::ServerReady, Reason::DatabaseUnreachable);
             let span = of_server("ensure", &server.host, server.port);
             let conversation = async {
                 let outcome =
-                    sql::ensure(&Server { patience, ..server }, &validated.tenancy(), &validated.logins).await?;
+                    sql::ensure(&context.gate, &Server { patience, ..server }, &validated.tenancy(), &validated.logins)
+                        .await?;
                 let progress = rotate::advance(context, &validated, &outcome).await?;
                 Ok::<_, Error>((Some(outcome), progress))
             };
-            context.gate.guard(Box::pin(followed(span, conversation))).await??
+            converse(context, &address, Box::pin(followed(span, conversation))).await??
         } else {
             (None, Progress::default())
         };

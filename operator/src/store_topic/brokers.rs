@@ -21,6 +21,7 @@ use tokio::{
 use tracing::info;
 
 use super::plan::{self, Action, Desired, Observed, Refusal};
+use crate::framework::{Gate, NotLeading};
 
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -88,6 +89,9 @@ pub enum BrokerError {
     /// The process is going down.
     #[error("the operator is stopping")]
     Stopping,
+    /// Another process leads by now.
+    #[error(transparent)]
+    NotLeading(#[from] NotLeading),
 }
 
 impl BrokerError {
@@ -107,6 +111,8 @@ impl BrokerError {
 /// as long as it lives.
 pub struct Brokers {
     bootstrap: String,
+    /// What every request passes that changes something.
+    gate: Gate,
     /// How long the brokers may take for their first answer.
     patience: Duration,
     // Only empty while it is dropped.
@@ -115,7 +121,7 @@ pub struct Brokers {
 
 impl Brokers {
     /// Makes a client; it connects with its first request.
-    pub fn new(bootstrap: &str) -> Result<Self, BrokerError> {
+    pub fn new(gate: &Gate, bootstrap: &str) -> Result<Self, BrokerError> {
         let admin = ClientConfig::new()
             .set("bootstrap.servers", bootstrap)
             .set("client.id", "greencommerce-operator")
@@ -126,7 +132,8 @@ impl Brokers {
             .set_log_level(RDKafkaLogLevel::Emerg)
             .create()
             .map_err(|source| BrokerError::Client { bootstrap: bootstrap.to_owned(), source })?;
-        Ok(Self { bootstrap: bootstrap.to_owned(), patience: REQUEST_TIMEOUT, admin: Some(admin) })
+        let (bootstrap, gate) = (bootstrap.to_owned(), gate.clone());
+        Ok(Self { bootstrap, gate, patience: REQUEST_TIMEOUT, admin: Some(admin) })
     }
 
     /// The same with another time-out for the first answer.
@@ -146,7 +153,7 @@ impl Brokers {
         let (this, mut observed) = self.observe_one(topic).await?;
         let plan = plan::plan(desired, observed.as_ref());
         for action in &plan.actions {
-            this.request(topic, desired, action).await?;
+            this.gate.guard(this.request(topic, desired, action)).await??;
             info!(topic, %action, "changed the brokers");
         }
         let (mut this, deadline) = (this, Instant::now() + SETTLE_TIMEOUT);
@@ -166,7 +173,7 @@ impl Brokers {
     /// Deletes a topic with all its events; one that is gone already is no error.
     pub async fn delete(self, topic: &str) -> Result<(), BrokerError> {
         const ACTION: &str = "delete the topic";
-        let answer = self.admin().delete_topics(&[topic], &options()).await;
+        let answer = self.gate.guard(self.admin().delete_topics(&[topic], &options())).await?;
         match topic_answer(ACTION, answer) {
             Err(BrokerError::Refused { source: RDKafkaErrorCode::UnknownTopicOrPartition, .. }) => Ok(()),
             other => other,
@@ -303,3 +310,6 @@ fn topic_answer(action: &'static str, answer: Result<Vec<TopicResult>, KafkaErro
     let refused = |(_, source)| BrokerError::Refused { action, source };
     answers.into_iter().try_for_each(|answer| answer.map(drop).map_err(refused))
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,8 +10,8 @@ use super::{
     validate,
 };
 use crate::framework::{
-    Context, NotLeading, Refused, followed, goes_with_its_namespace, has_finalizer, namespace, of_brokers, reach,
-    remove_finalizer,
+    Context, NotLeading, Refused, converse, followed, goes_with_its_namespace, has_finalizer, namespace, of_brokers,
+    reach, remove_finalizer,
 };
 
 /// Deletes the topic or leaves it, then lets the resource go.
@@ -36,9 +36,10 @@ async fn delete(context: &Context, topic: &StoreTopic) -> Result<Result<(), Dele
     if let Err(silence) = reach(context, &addresses, Refused::GiveUp).await {
         return Ok(Err(silence.into()));
     }
-    let conversation = async { Brokers::new(&addresses.join(","))?.delete(&topic.spec.topic_name).await };
+    let servers = addresses.join(",");
+    let conversation = async { Brokers::new(&context.gate, &servers)?.delete(&topic.spec.topic_name).await };
     let conversation = followed(of_brokers("delete", &addresses, &topic.spec.topic_name), conversation);
-    Ok(context.gate.guard(conversation).await?.map_err(DeleteError::from))
+    Ok(converse(context, &servers, Box::pin(conversation)).await?.map_err(DeleteError::from))
 }
 
 /// Whether the store the topic belongs to goes as well, and its own broker with it: there is nobody left to ask, and what

@@ -46,7 +46,7 @@ async fn look(
 ) -> Option<BTreeMap<String, Observed>> {
     reach(context, addresses, Refused::GiveUp).await.ok()?;
     let names: Vec<String> = topics.iter().map(|topic| topic.spec.topic_name.clone()).collect();
-    Brokers::new(&addresses.join(",")).ok()?.patient_for(PATIENCE).look(&names).await.ok()
+    Brokers::new(&context.gate, &addresses.join(",")).ok()?.patient_for(PATIENCE).look(&names).await.ok()
 }
 
 /// Whether the status tells how the topic is. Of any other its own controller knows when to look again.

@@ -17,7 +17,8 @@ use kube::runtime::controller::Action;
 pub(crate) use self::look::changed;
 use self::{brokers::Brokers, error::Error};
 use crate::framework::{
-    Context, Reconciler, Refused, add_finalizer, followed, namespace, of_brokers, patience, reach, write_status,
+    Context, Reconciler, Refused, add_finalizer, converse, followed, namespace, of_brokers, patience, reach,
+    write_status,
 };
 
 /// How soon to look again whether a broker has started; only the cache is asked.
@@ -51,11 +52,12 @@ impl Reconciler for StoreTopicReconciler {
         }
         let addresses = validate::addresses(&topic.spec.bootstrap_servers, namespace(&*topic));
         reach(context, &addresses, Refused::GiveUp).await?;
+        let servers = addresses.join(",");
         let patience = patience(topic.status.as_ref(), ConditionType::Ready, Reason::BrokerUnreachable);
-        let brokers = Brokers::new(&addresses.join(","))?.patient_for(patience);
+        let brokers = Brokers::new(&context.gate, &servers)?.patient_for(patience);
         let span = of_brokers("ensure", &addresses, &topic.spec.topic_name);
         let conversation = followed(span, brokers.ensure(&topic.spec.topic_name, &desired));
-        let outcome = context.gate.guard(Box::pin(conversation)).await??;
+        let outcome = converse(context, &servers, Box::pin(conversation)).await??;
         let (status, findings) = status::status(&topic.spec.topic_name, &outcome);
         write_status(context, &*topic, status, findings).await?;
         // On the rounds it is looked at again.
