@@ -81,10 +81,14 @@ async fn a_store_that_becomes_malformed_keeps_everything_it_has() {
     let before = space.state().await;
     store["spec"]["suspend"] = json!("yes");
     deform(&space, &operator, "Store", &store).await;
+    // Its services are looked at as ever.
+    space
+        .edit("StoreService", "shop-auth", &json!({"metadata": {"annotations": {"example.com/touched": "yes"}}}))
+        .await;
     rest(&space, END).await;
     let after = space.state().await;
     let changed: Vec<&str> = before.names().filter(|name| before.get(name) != after.get(name)).collect();
-    assert_eq!(changed, ["Store/shop"]);
+    assert_eq!(changed, ["Store/shop", "StoreService/shop-auth"]);
     assert!(after.names().eq(before.names()));
 }
 
