@@ -1,7 +1,7 @@
 //! Stored objects that do not fit their schema: nothing can be done for them until somebody corrects them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     convert::Infallible,
     sync::{Mutex, MutexGuard},
     time::Duration,
@@ -49,7 +49,7 @@ struct Held {
 }
 
 impl Malformed {
-    pub(super) fn note<K: Resource<DynamicType = ()>>(&self, object: &K, note: &str) {
+    pub(crate) fn note<K: Resource<DynamicType = ()>>(&self, object: &K, note: &str) {
         let is_held = object.meta().deletion_timestamp.is_some() && has_finalizer(object);
         let held = is_held.then(|| Held { resource: ApiResource::erase::<K>(&()), metadata: object.meta().clone() });
         let (key, object) = (key(object), object.object_ref(&()));
@@ -69,6 +69,14 @@ impl Malformed {
     pub(super) fn forget_kind<K: Resource<DynamicType = ()>>(&self) {
         let kind = K::kind(&());
         self.known().retain(|(held, _, _), _| *held != kind);
+    }
+
+    /// Names of those of a kind in a namespace.
+    pub(crate) fn names<K: Resource<DynamicType = ()>>(&self, namespace: &str) -> BTreeSet<String> {
+        let kind = K::kind(&());
+        let known = self.known();
+        let of_kind = known.keys().filter(|(held, space, _)| *held == kind && space == namespace);
+        of_kind.map(|(_, _, name)| name.clone()).collect()
     }
 
     /// How many there are, by kind.
@@ -175,6 +183,8 @@ mod tests {
             counts.into_iter().filter(|(_, count)| *count > 0).map(|(kind, count)| (kind.to_owned(), count)).collect()
         };
         assert_eq!(malformed.count(), counts(1, 1));
+        assert_eq!(malformed.names::<Store>("shop"), ["green".to_owned()].into());
+        assert!(malformed.names::<Store>("elsewhere").is_empty());
         malformed.forget(&object::<Store>("green"));
         assert_eq!(malformed.count(), counts(0, 1));
         malformed.forget_kind::<StoreTopic>();

@@ -45,6 +45,8 @@ pub(super) struct Seen {
     pub(super) claims: Vec<Arc<PersistentVolumeClaim>>,
     /// Services that users added to the store.
     pub(super) guests: Vec<Arc<StoreService>>,
+    /// Routes to services that do not fit their schema: nobody can read which they ask for.
+    pub(super) kept_routes: Vec<guests::Route>,
     /// Migrations, of this version and of others.
     pub(super) jobs: Vec<Arc<Job>>,
     /// Pods of migrations.
@@ -112,6 +114,7 @@ pub(super) async fn dereference(context: &Context, store: &Store) -> Result<Seen
     let size = |storage: &api::Storage| Quantity::from(&storage.size);
     let services = ServiceName::ALL.into_iter();
     let (jobs, job_pods) = (cache.labelled(space, label::STORE, &name), of_store("migration"));
+    let routes: Option<Arc<ConfigMap>> = cache.get(space, &names.routes());
     Ok(Seen {
         operator: context.own_namespace().to_owned(),
         at: context.clock.now(),
@@ -123,7 +126,11 @@ pub(super) async fn dereference(context: &Context, store: &Store) -> Result<Seen
         cache: server(&names.cache(), "cache", store.spec.cache.managed.as_ref().map(|cache| size(&cache.storage)))
             .await?,
         cache_address: external::cache_address(context, store).await?,
-        routes: cache.get(space, &names.routes()),
+        kept_routes: routes
+            .as_deref()
+            .map(|file| guests::leading_to(&cache.malformed.names::<StoreService>(space), file))
+            .unwrap_or_default(),
+        routes,
         claims: cache.labelled(space, label::STORE, &name),
         guests: guests::of_store(cache, space, &name),
         podless_jobs: if store.spec.suspend { BTreeMap::new() } else { podless(context, &jobs, &job_pods).await },
