@@ -32,9 +32,7 @@ use self::{
     validate::{Mode, Validated},
 };
 use crate::{
-    framework::{
-        Context, Reconciler, add_finalizer, converse, followed, of_server, patience, reach, write_status,
-    },
+    framework::{Context, Reconciler, add_finalizer, converse, followed, of_server, patience, reach, write_status},
     refused::{self, Podless},
 };
 
