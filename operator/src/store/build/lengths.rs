@@ -85,7 +85,7 @@ fn whatever_a_store_with_the_longest_name_is_made_of_has_a_name_and_labels_that_
         let of_sets: Vec<String> = sets.iter().map(|set| name(&json!(set))).collect();
         assert_eq!(too_long(&of_sets, STATEFUL_SET), Vec::<&String>::new());
         let mut all = Vec::new();
-        for object in objects.iter() {
+        for object in &objects {
             labels(object, &mut all);
         }
         for service in &services {
