@@ -15,13 +15,13 @@ pub struct Release {
 }
 
 impl Space {
-    /// Installs the chart in this namespace with these values (`replicas=1`), and waits until its Pods are ready. The custom
-    /// resource definitions stay those of the release that is there.
-    pub async fn install(&self, name: &str, values: &[String]) -> Result<Release> {
+    /// Installs the chart in this namespace with these flags (`--set=replicas=1`), and waits until its Pods are ready. The
+    /// custom resource definitions stay those of the release that is there.
+    pub async fn install(&self, name: &str, flags: &[String]) -> Result<Release> {
         let release = Release { space: self.clone(), name: name.to_owned() };
         let chart = workspace().join("charts/greencommerce");
         let mut helm = release.helm(&["install", "--wait", "--timeout=3m", "--set=crds.install=false"]);
-        run(helm.arg(name).arg(chart).args(values.iter().map(|value| format!("--set={value}")))).await?;
+        run(helm.arg(name).arg(chart).args(flags)).await?;
         Ok(release)
     }
 }

@@ -20,7 +20,7 @@ async fn an_operator_for_one_namespace_leads_and_looks_after_that_alone() -> Res
     // When an operator is installed for one namespace, and a store is described there
     let name = unique("scoped");
     let mark = cluster.audit_log().mark()?;
-    let only = [format!("watchNamespace={}", watched.name()), "replicas=1".to_owned()];
+    let only = [format!("--set=watchNamespace={}", watched.name()), "--set=replicas=1".to_owned()];
     let release = home.install(&name, &[first.image()?, only].concat()).await?;
     let store = Store::new((*watched).clone(), "asleep");
     let manifest = json!({
@@ -102,11 +102,11 @@ impl Away {
         Ok(away)
     }
 
-    /// The values that name its image.
+    /// The flags that name its image. A tag may look like a number.
     fn image(&self) -> Result<[String; 2]> {
         let image = self.deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap_or_default();
         let (repository, tag) = image.rsplit_once(':').with_context(|| format!("{image:?} has no tag"))?;
-        Ok([format!("image.repository={repository}"), format!("image.tag={tag}")])
+        Ok([format!("--set-string=image.repository={repository}"), format!("--set-string=image.tag={tag}")])
     }
 
     async fn scale(&self, replicas: &Value) -> Result<()> {

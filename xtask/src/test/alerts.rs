@@ -21,7 +21,7 @@ const SERIES: &str = include_str!("alerts.yaml");
 const RELEASE: [(&str, &str); 2] =
     [("OPERATOR_NAMESPACE", "greencommerce-system"), ("OPERATOR_NAME", "greencommerce-operator")];
 
-/// Labels that Prometheus gives to the figures of that release, and of another, as its PodMonitor says.
+/// Labels that Prometheus gives to the figures of that release, and of another, as its `PodMonitor` says.
 const TARGETS: [(&str, &str); 2] = [
     ("OPERATOR", r#"namespace="greencommerce-system", job="greencommerce-system/greencommerce-operator""#),
     ("NEIGHBOUR", r#"namespace="mall-system", job="mall-system/greencommerce-operator""#),
