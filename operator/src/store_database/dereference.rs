@@ -197,9 +197,9 @@ impl Reader<'_> {
         let services = users(self.context, database, names).into_iter().filter(uses);
         let pods_of = |service: &str| cache.labelled::<Pod>(self.namespace, label::SERVICE, service);
         let made_with = |pod: &Pod| pod.annotations().get(ANNOTATION_SECRETS).cloned();
-        let users = services.flat_map(|service| pods_of(&service.name_any()));
+        let sure = services.flat_map(|service| pods_of(&service.name_any()));
         let maybe = illegible(self.context, self.namespace).into_iter().flat_map(|service| pods_of(&service));
-        let pods = users.chain(maybe.filter(|pod| made_with(pod).is_some()));
+        let pods = sure.chain(maybe.filter(|pod| made_with(pod).is_some()));
         let old = pods.filter(|pod| lives(pod) && made_with(pod) != hash);
         let migrates = |pod: &Arc<Pod>| {
             let held = |key: &str| pod.labels().get(key).map(String::as_str);
