@@ -85,7 +85,9 @@ fn whatever_a_store_with_the_longest_name_is_made_of_has_a_name_and_labels_that_
         let of_sets: Vec<String> = sets.iter().map(|set| name(&json!(set))).collect();
         assert_eq!(too_long(&of_sets, STATEFUL_SET), Vec::<&String>::new());
         let mut all = Vec::new();
-        objects.iter().for_each(|object| labels(object, &mut all));
+        for object in &objects {
+            labels(object, &mut all);
+        }
         for service in &services {
             let (name, labels, _) = crate::store_service::network_of(service, &store);
             all.extend(labels.into_values().chain([name]));
