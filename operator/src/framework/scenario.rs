@@ -12,7 +12,8 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::{Cache, Context, Gate, TraceWrites, cache::Writers};
+pub(crate) use super::cache::Writers;
+use super::{Cache, Context, Gate, TraceWrites};
 
 /// A call that is expected, and its answer.
 pub(crate) struct Call {
@@ -26,6 +27,11 @@ impl Call {
     /// A call that succeeds.
     pub(crate) fn ok(line: impl Into<String>, answer: Value) -> Self {
         Self { line: line.into(), status: 200, answer }
+    }
+
+    /// Whether it is about this object.
+    pub(crate) fn is_of(&self, path: &str) -> bool {
+        self.line.split('?').next().is_some_and(|line| line.ends_with(path))
     }
 
     /// A call that is refused.

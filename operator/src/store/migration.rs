@@ -25,8 +25,10 @@ pub(super) const ANNOTATION_PLACE: &str = "greencommerce.dev/place";
 /// How long a container has run before that is noted. Nearly every migration is over by then, and no deadline is shorter.
 pub(super) const NOTED_AFTER: SignedDuration = SignedDuration::from_secs(5);
 
-/// Jobs of the same name are made at least so far apart, whatever the deadline is.
+/// Jobs of the same name are made at least so far apart, however short the deadline is.
 const PACE: SignedDuration = SignedDuration::from_secs(30);
+/// And need not be further apart, however long it is: nodes may have turned the pods down at once.
+const SLOWEST: SignedDuration = SignedDuration::from_mins(5);
 
 /// What `greencommerce migrate` exits with when a later release has left the database in a shape that this one does not
 /// know and cannot work with.
@@ -105,7 +107,7 @@ fn had_its_chance(of: &Validated, seen: &Seen, job: &Job, cause: &JobCondition) 
 
 /// The deadline has passed once already; where it is short, or was not what ended the Job, a little more has to.
 fn not_before(of: &Validated, job: &Job) -> Timestamp {
-    let time = SignedDuration::try_from(of.migration_timeout).unwrap_or(PACE).max(PACE);
+    let time = SignedDuration::try_from(of.migration_timeout).unwrap_or(SLOWEST).clamp(PACE, SLOWEST);
     let made = job.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |made| made.0);
     made.saturating_add(time).unwrap_or(made)
 }

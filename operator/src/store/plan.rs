@@ -149,7 +149,8 @@ fn images(of: &Validated, seen: &Seen, plan: &Plan) -> BTreeMap<ServiceName, Str
             None => {}
             Some(live) if may_roll || live.spec.image == target => {
                 // Only a service that is being changed holds up the next: one that is ill for another reason does not.
-                may_roll = may_roll && (back || has_rolled(live, &target, of.own_image(service).is_some()));
+                let must_serve = !plan.course.has_run && of.own_image(service).is_none();
+                may_roll = may_roll && (back || has_rolled(live, &target, must_serve));
                 images.insert(service, target);
             }
             Some(live) => {
@@ -170,14 +171,13 @@ fn held(seen: &Seen, plan: &Plan, of: &Validated) -> BTreeMap<ServiceName, Box<S
     seen.services.iter().filter_map(waits).collect()
 }
 
-/// Whether every pod of the service runs the image, and is ready. One with a version of its own need not be ready: it may have
-/// been ill before.
-fn has_rolled(live: &StoreService, target: &str, own: bool) -> bool {
+/// Whether every pod of the service runs the image, and is ready where that is the upgrade's doing.
+fn has_rolled(live: &StoreService, target: &str, must_serve: bool) -> bool {
     let is_present = |generation: Option<i64>| generation == live.metadata.generation;
     let status = live.status.as_ref().filter(|status| is_present(status.observed_generation()));
     let ready = status.and_then(|status| status.condition(ConditionType::Ready.as_str()));
     let serves = ready.is_some_and(|ready| ready.status == "True" && is_present(ready.observed_generation));
-    runs(live, target) && status.is_some() && (own || serves)
+    runs(live, target) && status.is_some() && (serves || !must_serve)
 }
 
 /// Whether every pod of the service runs the image, as far as it has come to know.

@@ -7,7 +7,7 @@ use super::{
     apply::{Part, Wrote},
     dereference::{Seen, Server},
     plan::{Plan, behind},
-    status::names_of,
+    status::{asked_of, names_of},
     upgrade,
     validate::{Cache, Kafka, Validated},
 };
@@ -59,8 +59,13 @@ fn upgraded(of: &Validated, seen: &Seen, plan: &Plan, before: Option<&StoreStatu
         let message = format!("{bad} was taken back and is not tried again: {good} runs when the store wakes");
         return Finding::no(condition, Reason::UpgradeRolledBack, message);
     }
-    if upgrade::has_succeeded(of, history) && behind(of, seen).is_empty() {
-        return Finding::yes(condition, Reason::UpToDate, format!("version {version} runs when the store wakes"));
+    if upgrade::has_succeeded(of, history) {
+        let behind = behind(of, seen);
+        let runs = format!("version {version} runs when the store wakes");
+        return match behind.as_slice() {
+            [] => Finding::yes(condition, Reason::UpToDate, runs),
+            behind => Finding::no(condition, reason, format!("{runs}, and after that: {}", asked_of(of, behind))),
+        };
     }
     if let Some(cause) = upgrade::failed(&plan.course, history) {
         return Finding::no(condition, reason, format!("version {version} could not be rolled out before: {cause}"));

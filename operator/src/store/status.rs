@@ -177,7 +177,7 @@ fn what_runs(of: &Validated) -> String {
 }
 
 /// What these services are to run.
-fn asked_of(of: &Validated, services: &[ServiceName]) -> String {
+pub(super) fn asked_of(of: &Validated, services: &[ServiceName]) -> String {
     let asked = |name: &ServiceName| format!("{} {}", name.as_str(), image_tag(&of.image_of(*name)));
     services.iter().map(asked).collect::<Vec<_>>().join(", ")
 }

@@ -31,6 +31,8 @@ pub(super) struct Course {
     pub(super) release: Release,
     /// The upgrade that was taken back, where that release is not the one asked for.
     pub(super) taken_back: Option<UpgradeRecord>,
+    /// Whether that release has run already: what changes by now are versions of single services.
+    pub(super) has_run: bool,
     /// The release to go back to if this one cannot be rolled out.
     way_back: Option<Release>,
     /// What decides whether the release asked for can work.
@@ -81,8 +83,10 @@ pub(super) fn course(of: &Validated, status: Option<&StoreStatus>) -> Course {
     let ran_already = newest.is_some_and(|record| is_of(record, &asked) && record.result == UpgradeResult::Succeeded);
     let way_back = last_good(history, &asked).filter(|_| of.auto_rollback && !ran_already);
     match (bad, last_good(history, &asked)) {
-        (Some(bad), Some(good)) => Course { release: good, taken_back: Some(bad.clone()), way_back: None, attempt },
-        _ => Course { release: asked, taken_back: None, way_back, attempt },
+        (Some(bad), Some(good)) => {
+            Course { release: good, taken_back: Some(bad.clone()), has_run: true, way_back: None, attempt }
+        }
+        _ => Course { release: asked, taken_back: None, has_run: ran_already, way_back, attempt },
     }
 }
 

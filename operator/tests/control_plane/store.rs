@@ -39,6 +39,24 @@ async fn upgrading_and_going_back_survive_a_crash_at_every_write_and_run_each_mi
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_version_of_one_service_counts_as_running_when_it_is_rolled_out_at_whatever_write_the_operator_crashes() {
+    let [there, back] = there_and_back("store version of a service", DONE, |server| {
+        let to = |with| {
+            let own = store(server, "1.0.0", &json!({"services": services(&with)}));
+            Way { change: Step::Apply(own), end: vec![UPGRADED] }
+        };
+        [to(json!({"version": "2.0.0"})), to(json!({}))]
+    })
+    .await;
+    for (arrival, tag) in [(there, ":2.0.0"), (back, ":1.0.0")] {
+        let deployment = arrival.state.get("Deployment/shop-auth").unwrap();
+        let image = deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap();
+        assert!(image.ends_with(tag), "{image}");
+        assert_eq!(running_version(&arrival.state), "1.0.0");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_does_not_start_is_taken_back_at_whatever_write_the_operator_crashes() {
     let [there, back] = there_and_back("store taken back", DONE, |server| {
         let to = |version, end| Way { change: Step::Apply(store(server, version, &json!({}))), end };

@@ -122,11 +122,12 @@ fn a_migration_that_was_given_half_of_its_time_is_final_and_one_that_started_lat
 
 #[test]
 fn pods_that_no_node_took_are_no_failed_migration() {
-    let of = validated(&json!({}));
+    let of = validated(&json!({"upgrade": {"migrationTimeout": "24h"}}));
     let job = job(&of, &failed("BackoffLimitExceeded"), &json!({}));
     let waiting = pod(&job, "7", &json!({"waiting": {"reason": "ErrImagePull", "message": "no such host"}}));
-    let Migration::Anew { trouble, .. } = of_orders(&of, &with(job, vec![waiting], "00:02:00")) else { panic!() };
-    assert_eq!(trouble.reason, Reason::ImagePullFailed);
+    let state = of_orders(&of, &with(job, vec![waiting], "00:02:00"));
+    let Migration::Anew { at: due, trouble, .. } = state else { panic!("{state:?}") };
+    assert_eq!((trouble.reason, due), (Reason::ImagePullFailed, at("00:05:00")));
 }
 
 #[test]

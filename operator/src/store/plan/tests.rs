@@ -1,10 +1,14 @@
 use std::sync::Arc;
 
-use api::Store;
+use api::{Store, StoreStatus};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::store::{migration::EXIT_SCHEMA_TOO_NEW, upgrade::course, validate::validate};
+use crate::store::{
+    migration::EXIT_SCHEMA_TOO_NEW,
+    upgrade::{Outcome, course, history},
+    validate::validate,
+};
 
 fn validated(version: &str) -> Validated {
     let store: Store = serde_json::from_value(json!({
@@ -154,6 +158,23 @@ fn the_next_service_changes_when_the_one_before_is_ready_and_not_when_its_pods_m
     seen.services.insert(ServiceName::Auth, live("1.0.0", "1.0.0", "False"));
     seen.jobs.push(own_job(&of, &seen, ServiceName::Auth));
     assert_eq!(tags(&asked(&of, &seen))[1], (ServiceName::Inventory, "2.0.0"));
+}
+
+#[test]
+fn once_the_release_has_run_a_service_that_falls_ill_holds_up_no_other() {
+    let mut of = validated("1.0.0");
+    let mut seen = with_databases();
+    seen.jobs = all_migrated(&of);
+    seen.services = everywhere("1.0.0");
+    seen.services.insert(ServiceName::Cart, live("1.0.0", "1.0.0", "False"));
+    let succeeded = history(&of, &course(&of, None), None, Outcome::Succeeded, Timestamp::UNIX_EPOCH);
+    let before = StoreStatus { history: succeeded, ..StoreStatus::default() };
+    of.services.get_mut(&ServiceName::Orders).unwrap().version = Some("1.0.1".to_owned());
+    seen.jobs.push(own_job(&of, &seen, ServiceName::Orders));
+    let orders = |before: Option<&StoreStatus>| {
+        plan(&of, &seen, course(&of, before)).images[&ServiceName::Orders].ends_with(":1.0.1")
+    };
+    assert!(orders(Some(&before)) && !orders(None));
 }
 
 #[test]

@@ -297,7 +297,15 @@ fn a_store_that_sleeps_tells_what_will_run_when_it_wakes() {
     };
     assert_eq!(told(&json!([])), (true, "version 1.0.0 runs when the store wakes".to_owned()));
     let other = told(&json!([{"name": "cart", "version": "1.1.0"}]));
-    assert_eq!(other, (false, "version 1.0.0 is rolled out when the store wakes".to_owned()));
+    assert_eq!(other, (false, "version 1.0.0 runs when the store wakes, and after that: cart 1.1.0".to_owned()));
+    let mut new = store("1.0.0");
+    new.spec.suspend = true;
+    new.spec.image.tag = Some("1.0.0-slim".to_owned());
+    let (of, before) = (validate(&new, &seen).unwrap(), look(&seen, &Wrote::default()).0);
+    let asleep = plan(&of, &seen, course(&of, Some(&before)));
+    let (_, findings) = derive(&of, &seen, &asleep, Some(&before), &Wrote::default(), Timestamp::UNIX_EPOCH);
+    let (holds, _, message) = finding_of(&findings, ConditionType::Upgraded);
+    assert_eq!((holds, message), (false, "version 1.0.0 is rolled out when the store wakes"));
 
     let mut bad = store("2.0.0");
     bad.spec.suspend = true;

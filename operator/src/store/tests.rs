@@ -1,0 +1,226 @@
+use api::{DeletionPolicy, FINALIZER};
+use kube::runtime::watcher::Event;
+use serde_json::json;
+
+use super::*;
+use crate::framework::scenario::{Call, Scenario, Writers, made, reported, still, told};
+
+const PATH: &str = "/apis/greencommerce.dev/v1alpha1/namespaces/shop/stores/green";
+
+fn store() -> Store {
+    serde_yaml::from_str(include_str!("build/fixtures/minimal.yaml")).unwrap()
+}
+
+async fn reconcile(context: &Context, store: Arc<Store>) {
+    Box::pin(StoreReconciler.reconcile(context, store)).await.unwrap();
+}
+
+fn metadata() -> serde_json::Value {
+    json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": {"name": "green"}})
+}
+
+/// What a new store consists of before its databases are there, in the order in which it is made.
+fn first_children() -> Vec<String> {
+    let ours = |kind: &str, name: &str| format!("/apis/greencommerce.dev/v1alpha1/namespaces/shop/{kind}/{name}");
+    let core = |kind: &str, name: &str| format!("/api/v1/namespaces/shop/{kind}/{name}");
+    let set = |name: &str| format!("/apis/apps/v1/namespaces/shop/statefulsets/{name}");
+    let policy = |name: &str| format!("/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies/{name}");
+    let mut paths = vec![policy("green-default-deny"), policy("green-migrate")];
+    paths.extend([ours("storedatabases", "green"), core("configmaps", "green-kafka")]);
+    for server in ["green-kafka", "green-cache"] {
+        paths.push(policy(server));
+        paths.push(core("persistentvolumeclaims", server));
+        paths.push(core("services", server));
+        paths.push(core("services", &format!("{server}-nodes")));
+        paths.push(set(server));
+    }
+    let topics = ["user-events", "catalog-events", "inventory-events", "order-events", "dead-letters"];
+    paths.extend(topics.map(|topic| ours("storetopics", &format!("green-{topic}"))));
+    paths.push(core("configmaps", "green-gateway-routes"));
+    paths
+}
+
+#[tokio::test]
+async fn a_new_store_is_held_back_then_its_data_is_made_and_no_service() {
+    let mut calls = vec![Call::ok(format!("PATCH {PATH}?"), metadata())];
+    calls.extend(first_children().iter().flat_map(|path| made(path)));
+    calls.push(reported(PATH, json!(store())));
+    // It is not ready, and the version does not run yet.
+    calls.extend([told("shop"), told("shop")]);
+    let (scenario, context, _) = Scenario::of(calls);
+    reconcile(&context, Arc::new(store())).await;
+    let bodies = scenario.finish();
+    assert_eq!(bodies[0]["metadata"]["finalizers"], json!([FINALIZER]));
+    let status = &bodies[bodies.len() - 3]["status"];
+    assert_eq!(status["conditions"][0]["status"], "False");
+    assert_eq!(status["version"], serde_json::Value::Null);
+}
+
+/// A store on servers of others: of its own it makes only what no server is needed for.
+#[tokio::test]
+async fn a_store_whose_caches_secret_is_missing_says_so_and_waits_to_be_told() {
+    let store: Store = serde_yaml::from_str(include_str!("build/fixtures/external.yaml")).unwrap();
+    let missing = Call::refused("GET /api/v1/namespaces/shop/secrets/redis", 404, "not found");
+    let mut calls = vec![missing, Call::ok(format!("PATCH {PATH}?"), metadata())];
+    let data = [
+        "statefulsets",
+        "persistentvolumeclaims",
+        "/services",
+        "configmaps/green-kafka",
+        "networkpolicies/green-kafka",
+        "networkpolicies/green-cache",
+    ];
+    let first = first_children();
+    let first = first.iter().filter(|path| data.iter().all(|own| !path.contains(own)));
+    calls.extend(first.flat_map(|path| made(path)));
+    calls.push(reported(PATH, json!(store)));
+    calls.extend([told("shop"), told("shop")]);
+    let (scenario, context, _) = Scenario::of(calls);
+    let action = Box::pin(StoreReconciler.reconcile(&context, Arc::new(store))).await.unwrap();
+    assert_eq!(action, Action::await_change());
+    let bodies = scenario.finish();
+    let conditions = bodies[bodies.len() - 3]["status"]["conditions"].as_array().unwrap().clone();
+    let cache = conditions.iter().find(|condition| condition["type"] == "CacheReady").unwrap();
+    assert_eq!((cache["status"].as_str(), cache["reason"].as_str()), (Some("False"), Some("SecretMissing")));
+}
+
+/// The calls by which a store that has nothing yet is made, and its status told.
+fn all_calls(first: Vec<Call>, last: Vec<Call>) -> Vec<Call> {
+    let mut calls = first;
+    calls.push(Call::ok(format!("PATCH {PATH}?"), metadata()));
+    calls.extend(first_children().iter().flat_map(|path| made(path)));
+    calls.extend(last);
+    calls.push(reported(PATH, json!(store())));
+    calls.extend([told("shop"), told("shop")]);
+    calls
+}
+
+#[tokio::test]
+async fn a_broker_that_has_no_pod_is_asked_about_until_it_has_one() {
+    // As the operator made it, long ago.
+    let (scenario, context, _) = Scenario::of(all_calls(vec![], vec![]));
+    reconcile(&context, Arc::new(store())).await;
+    let bodies = scenario.finish();
+    let is_it = |body: &&serde_json::Value| body["kind"] == "StatefulSet" && body["metadata"]["name"] == "green-kafka";
+    let mut set = bodies.iter().find(is_it).unwrap().clone();
+    set["metadata"]["uid"] = json!("7");
+    set["metadata"]["creationTimestamp"] = json!("2026-01-01T00:00:00Z");
+    set["status"] = json!({"replicas": 0});
+
+    let refused = json!({
+        "apiVersion": "v1", "kind": "Event", "metadata": {"name": "e", "namespace": "shop"}, "reason": "FailedCreate",
+        "lastTimestamp": "2026-01-01T00:00:01Z", "message": "exceeded quota",
+    });
+    let events = json!({"apiVersion": "v1", "kind": "EventList", "metadata": {}, "items": [refused]});
+    let asked = "GET /api/v1/namespaces/shop/events?&fieldSelector=involvedObject.uid%3D7";
+    let mut calls = all_calls(vec![Call::ok(asked, events)], vec![]);
+    calls.retain(|call| !call.is_of("statefulsets/green-kafka"));
+    let (scenario, context, mut writers) = Scenario::of(calls);
+    writers.stateful_sets.apply_watcher_event(&Event::Apply(serde_json::from_value(set).unwrap()));
+    let action = Box::pin(StoreReconciler.reconcile(&context, Arc::new(store()))).await.unwrap();
+    assert_eq!(action, Action::requeue(std::time::Duration::from_secs(10)));
+    scenario.finish();
+}
+
+/// The Job of a migration in the cache, and what it is called.
+fn with_job(writers: &mut Writers, status: &serde_json::Value) -> String {
+    let of = validate::validate(&store(), &dereference::Seen::default()).unwrap();
+    let plan = plan::plan(&of, &dereference::Seen::default(), upgrade::course(&of, None));
+    let name = of.names.migration(api::ServiceName::Orders, &plan.job_hash);
+    let job = json!({
+        "metadata": {
+            "name": name, "namespace": "shop", "uid": "9", "creationTimestamp": "2026-01-01T00:00:00Z",
+            "labels": {
+                "app.kubernetes.io/name": "orders", "greencommerce.dev/image": plan.image_hash,
+                "greencommerce.dev/store": "green",
+            },
+        },
+        "status": status,
+    });
+    writers.jobs.apply_watcher_event(&Event::Apply(serde_json::from_value(job).unwrap()));
+    name
+}
+
+/// What a store with such a Job, and such a pod of it, is done for beside what every new one is.
+async fn done_for_job(
+    status: &serde_json::Value,
+    pod: Option<serde_json::Value>,
+    expected: impl Fn(&str) -> Vec<Call>,
+) -> Vec<serde_json::Value> {
+    let (_, _, mut other) = Scenario::of(vec![]);
+    let name = with_job(&mut other, status);
+    let (scenario, context, mut writers) = Scenario::of(all_calls(vec![], expected(&name)));
+    with_job(&mut writers, status);
+    if let Some(mut pod) = pod {
+        pod["metadata"] = json!({"name": "p", "namespace": "shop", "labels": {
+            "greencommerce.dev/store": "green", "app.kubernetes.io/component": "migration",
+            "batch.kubernetes.io/job-name": name,
+        }});
+        writers.pods.apply_watcher_event(&Event::Apply(serde_json::from_value(pod).unwrap()));
+    }
+    reconcile(&context, Arc::new(store())).await;
+    scenario.finish()
+}
+
+#[tokio::test]
+async fn a_job_that_never_ran_is_deleted_for_another_and_no_other_job_of_that_name() {
+    let late = json!({"conditions": [{"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}]});
+    let bodies = done_for_job(&late, None, |name| {
+        let path = format!("/apis/batch/v1/namespaces/shop/jobs/{name}");
+        let gone = json!({"kind": "Status", "status": "Success"});
+        vec![still(PATH, &store()), Call::ok(format!("DELETE {path}?"), gone)]
+    })
+    .await;
+    assert_eq!(bodies[bodies.len() - 4]["preconditions"]["uid"], "9");
+}
+
+#[tokio::test]
+async fn since_when_a_migration_runs_is_noted_on_its_job() {
+    let running = json!({"running": {"startedAt": "2026-01-01T00:00:10Z"}});
+    let container = json!({
+        "name": "migrate", "image": "", "imageID": "", "ready": true, "restartCount": 0, "state": running,
+    });
+    let pod = json!({"status": {"phase": "Running", "containerStatuses": [container]}});
+    let bodies = done_for_job(&json!({"active": 1}), Some(pod), |name| {
+        vec![Call::ok(format!("PATCH /apis/batch/v1/namespaces/shop/jobs/{name}?"), metadata())]
+    })
+    .await;
+    let noted = json!({"uid": "9", "annotations": {"greencommerce.dev/started": "2026-01-01T00:00:10Z"}});
+    assert_eq!(bodies[bodies.len() - 4]["metadata"], noted);
+}
+
+fn leaving(policy: DeletionPolicy) -> Arc<Store> {
+    let mut store = store();
+    store.spec.deletion_policy = policy;
+    store.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
+    store.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
+    Arc::new(store)
+}
+
+#[tokio::test]
+async fn a_store_that_retains_its_data_is_let_go_at_once() {
+    let (scenario, context, _) = Scenario::of(vec![Call::ok(format!("PATCH {PATH}?"), metadata())]);
+    reconcile(&context, leaving(DeletionPolicy::Retain)).await;
+    assert_eq!(scenario.finish()[0][3]["value"], json!([]));
+}
+
+#[tokio::test]
+async fn a_store_that_deletes_its_data_takes_its_own_claims_with_it_and_no_others() {
+    let claim = |name: &str, store: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+            "metadata": {"name": name, "namespace": "shop", "uid": "9", "labels": {"greencommerce.dev/store": store}},
+        })
+    };
+    let path = |name: &str| format!("/api/v1/namespaces/shop/persistentvolumeclaims/{name}");
+    let store = leaving(DeletionPolicy::Delete);
+    let (scenario, context, _) = Scenario::of(vec![
+        Call::ok(format!("GET {}", path("green-kafka")), claim("green-kafka", "green")),
+        still(PATH, &*store),
+        Call::ok(format!("DELETE {}?", path("green-kafka")), claim("green-kafka", "green")),
+        Call::ok(format!("GET {}", path("green-cache")), claim("green-cache", "somebody-elses")),
+        Call::ok(format!("PATCH {PATH}?"), metadata()),
+    ]);
+    reconcile(&context, store).await;
+    scenario.finish();
+}
