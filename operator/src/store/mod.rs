@@ -157,24 +157,44 @@ mod tests {
         assert_eq!(scenario.finish()[0][3]["value"], json!([]));
     }
 
+    fn claim(name: &str, store: &str, uid: &str) -> serde_json::Value {
+        let labels = json!({"greencommerce.dev/store": store});
+        let metadata = json!({
+            "name": name, "namespace": "shop", "uid": "9", "labels": labels,
+            "annotations": {"greencommerce.dev/store-uid": uid},
+        });
+        json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata})
+    }
+
+    fn claim_path(name: &str) -> String {
+        format!("/api/v1/namespaces/shop/persistentvolumeclaims/{name}")
+    }
+
     #[tokio::test]
     async fn a_store_that_deletes_its_data_takes_its_own_claims_with_it_and_no_others() {
-        let claim = |name: &str, store: &str| {
-            json!({
-                "apiVersion": "v1", "kind": "PersistentVolumeClaim",
-                "metadata": {"name": name, "namespace": "shop", "uid": "9", "labels": {"greencommerce.dev/store": store}},
-            })
-        };
-        let path = |name: &str| format!("/api/v1/namespaces/shop/persistentvolumeclaims/{name}");
         let store = leaving(DeletionPolicy::Delete);
-        let (scenario, context, _) = Scenario::of(vec![
-            Call::ok(format!("GET {}", path("green-kafka")), claim("green-kafka", "green")),
-            still(PATH, &*store),
-            Call::ok(format!("DELETE {}?", path("green-kafka")), claim("green-kafka", "green")),
-            Call::ok(format!("GET {}", path("green-cache")), claim("green-cache", "somebody-elses")),
-            Call::ok(format!("PATCH {PATH}?"), metadata()),
-        ]);
-        reconcile(&context, store).await;
+        let uid = store.metadata.uid.clone().unwrap();
+        for foreign in [claim("green-cache", "somebody-elses", &uid), claim("green-cache", "green", "a former store's")]
+        {
+            let (kafka, cache) = (claim_path("green-kafka"), claim_path("green-cache"));
+            let (scenario, context, _) = Scenario::of(vec![
+                Call::ok(format!("GET {kafka}"), claim("green-kafka", "green", &uid)),
+                still(PATH, &*store),
+                Call::ok(format!("DELETE {kafka}?"), claim("green-kafka", "green", &uid)),
+                Call::ok(format!("GET {cache}"), foreign),
+                Call::ok(format!("PATCH {PATH}?"), metadata()),
+            ]);
+            reconcile(&context, store.clone()).await;
+            scenario.finish();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_store_that_was_never_begun_touches_nothing_when_it_goes() {
+        let mut store = Arc::unwrap_or_clone(leaving(DeletionPolicy::Delete));
+        store.metadata.finalizers = Some(vec!["example.com/other".to_owned()]);
+        let (scenario, context, _) = Scenario::of(vec![]);
+        reconcile(&context, Arc::new(store)).await;
         scenario.finish();
     }
 }
