@@ -38,7 +38,7 @@ pub mod label {
     pub const SERVICE: &str = "greencommerce.dev/service";
     /// The StoreDatabase a pod, claim or secret belongs to; wakes the StoreDatabase controller.
     pub const DATABASE: &str = "greencommerce.dev/database";
-    /// On a migration: fingerprint of the image that it migrates for.
+    /// On a migration: fingerprint of the image that it migrates for, and of the database that it migrates.
     pub const IMAGE: &str = "greencommerce.dev/image";
     /// `data` on the pods that hold a store's data: they prefer one another's node.
     pub const TIER: &str = "greencommerce.dev/tier";

@@ -23,7 +23,6 @@ pub(super) enum Part {
     Kafka,
     Topics,
     Cache,
-    Migrations,
     Services,
 }
 
@@ -78,7 +77,7 @@ pub(super) async fn apply(
     // A Job is never changed: what it was made from cannot change either.
     for job in children.migrations {
         if !seen.jobs.iter().any(|live| live.name_any() == job.name_any()) {
-            wrote.note(Part::Migrations, apply_child(context, job).await?);
+            apply_child(context, job).await?;
         }
     }
     match (children.routes, &seen.routes) {

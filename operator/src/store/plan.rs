@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api::{Reason, ServiceName, Status, StoreService, label};
+use api::{DatabaseStatus, Reason, ServiceName, Status, StoreService, label};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::ResourceExt;
 
@@ -29,18 +29,25 @@ pub(super) struct Plan {
     pub(super) migrations: BTreeMap<ServiceName, Migration>,
     /// Image of each service that may exist.
     pub(super) images: BTreeMap<ServiceName, String>,
-    /// What a migration Job's name ends in.
-    pub(super) job_hash: String,
-    /// The label by which the Jobs of this image are known.
-    pub(super) image_hash: String,
-    /// The same two for each service that has an image of its own.
-    pub(super) own_hashes: BTreeMap<ServiceName, (String, String)>,
+    /// What the Job of each service that has a database is known by.
+    pub(super) hashes: BTreeMap<ServiceName, Hashes>,
     /// Which release the services go to.
     pub(super) course: Course,
     /// Services that run no pod now, whatever their settings say: the store sleeps, or its data is not awake yet.
     pub(super) at_rest: BTreeSet<ServiceName>,
     /// Whether databases, broker and cache sleep.
     pub(super) data_sleeps: bool,
+}
+
+/// What a migration Job is known by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hashes {
+    /// What its name ends in.
+    pub(super) job: String,
+    /// Its label: changes with the image and with the database, because one that was made anew is empty.
+    pub(super) label: String,
+    /// The label of a Job of this image of which is not known which database it was for.
+    of_any: String,
 }
 
 /// State of the migration of one service's database.
@@ -50,6 +57,8 @@ pub(super) enum Migration {
     Waiting,
     /// Its Job has to run, or runs; with what keeps its pod, if anything does.
     Running(Option<PodTrouble>),
+    /// It is done, but for which database is not known: its Job has to run once more, or runs, and holds nothing up.
+    Again,
     /// It is done.
     Done,
     /// It failed for good; the text says which Job and why.
@@ -57,37 +66,26 @@ pub(super) enum Migration {
 }
 
 impl Plan {
-    /// What the name of a service's migration Job ends in, and the label by which it is known.
-    pub(super) fn hashes(&self, service: ServiceName) -> (&str, &str) {
-        let own = self.own_hashes.get(&service);
-        own.map_or((&self.job_hash, &self.image_hash), |(job, image)| (job, image))
-    }
-
     /// Whether every database is in the shape that the image needs.
     pub(super) fn migrated(&self) -> bool {
-        self.migrations.values().all(|migration| *migration == Migration::Done)
+        self.migrations.values().all(|migration| matches!(migration, Migration::Done | Migration::Again))
     }
 
     /// The first migration that failed.
     pub(super) fn failure(&self) -> Option<(Reason, &str)> {
         self.migrations.values().find_map(|migration| match migration {
             Migration::Failed(reason, message) => Some((*reason, message.as_str())),
-            Migration::Waiting | Migration::Running(_) | Migration::Done => None,
+            Migration::Waiting | Migration::Running(_) | Migration::Again | Migration::Done => None,
         })
     }
 }
 
 pub(super) fn plan(of: &Validated, seen: &Seen, course: Course) -> Plan {
-    let hashes = |image: &str| (job_hash(of, image), content_hash([image.as_bytes()]));
-    let (job_hash, image_hash) = hashes(&of.image.reference);
-    let own = of.services.keys().filter_map(|&service| Some((service, of.own_image(service)?)));
-    let own_hashes = own.map(|(service, image)| (service, hashes(&image))).collect();
+    let services = || of.services.keys().copied().filter(|service| has_database(*service));
     let mut plan = Plan {
         migrations: BTreeMap::new(),
         images: BTreeMap::new(),
-        job_hash,
-        image_hash,
-        own_hashes,
+        hashes: services().map(|service| (service, hashes(of, seen, service))).collect(),
         course,
         at_rest: at_rest(of, seen),
         data_sleeps: of.suspend && services_sleep(of, seen),
@@ -95,10 +93,9 @@ pub(super) fn plan(of: &Validated, seen: &Seen, course: Course) -> Plan {
     let migrate = !of.suspend && plan.course.taken_back.is_none();
     let state = |service: ServiceName| {
         // A release that ran before finds its databases as it left them, or as a later one may leave them for it.
-        if migrate { migration(of, seen, service, plan.hashes(service)) } else { Migration::Done }
+        if migrate { migration(of, seen, service, &plan.hashes[&service]) } else { Migration::Done }
     };
-    let services = of.services.keys().filter(|service| has_database(**service));
-    plan.migrations = services.map(|&service| (service, state(service))).collect();
+    plan.migrations = services().map(|service| (service, state(service))).collect();
     plan.images = images(of, seen, &plan);
     plan
 }
@@ -131,29 +128,50 @@ fn sleeps(service: &StoreService) -> bool {
             .is_some_and(|status| status.observed_generation() == service.metadata.generation && status.replicas == 0)
 }
 
-/// Changes with what makes another Job necessary: a failed one is tried again when the user changes any of it.
-fn job_hash(of: &Validated, image: &str) -> String {
+/// The name changes with what makes another Job necessary: a failed one is tried again when the user changes any of it.
+fn hashes(of: &Validated, seen: &Seen, service: ServiceName) -> Hashes {
+    let (image, database) = (of.image_of(service), database_of(seen, service));
+    let identity = database.and_then(|database| database.identity.as_deref()).map(str::as_bytes);
     let Image { pull_policy, pull_secrets, .. } = &of.image;
     let timeout = of.migration_timeout.as_secs().to_be_bytes();
     let parts = [image.as_bytes(), pull_policy.as_str().as_bytes(), &timeout];
-    content_hash(parts.into_iter().chain(pull_secrets.iter().map(|secret| secret.name.as_bytes())))
+    let secrets = pull_secrets.iter().map(|secret| secret.name.as_bytes());
+    Hashes {
+        job: content_hash(parts.into_iter().chain(secrets).chain(identity)),
+        label: content_hash([image.as_bytes()].into_iter().chain(identity)),
+        of_any: content_hash([image.as_bytes()]),
+    }
 }
 
-fn migration(of: &Validated, seen: &Seen, service: ServiceName, (job_hash, image_hash): (&str, &str)) -> Migration {
-    let of_service = |job: &&std::sync::Arc<Job>| label_is(&***job, label::NAME, service.as_str());
-    let of_image = |job: &&std::sync::Arc<Job>| label_is(&***job, label::IMAGE, image_hash);
-    if seen.jobs.iter().filter(of_service).filter(of_image).any(|job| ended(job, "Complete").is_some()) {
+fn migration(of: &Validated, seen: &Seen, service: ServiceName, hashes: &Hashes) -> Migration {
+    let is_done = |label: &str| seen.jobs.iter().any(|job| has_migrated(job, service, label));
+    if is_done(&hashes.label) {
         return Migration::Done;
     }
-    let name = of.names.migration(service, job_hash);
+    let name = of.names.migration(service, &hashes.job);
     match seen.jobs.iter().find(|job| job.name_any() == name) {
         Some(job) => match ended(job, "Failed") {
             Some(cause) => failure(service, job, &cause, &seen.job_pods),
+            None if is_done(&hashes.of_any) => Migration::Again,
             None => Migration::Running(trouble_of(pods_of(job, &seen.job_pods))),
         },
-        None if database_is_ready(seen, service) => Migration::Running(None),
-        None => Migration::Waiting,
+        None if !database_of(seen, service).is_some_and(|database| database.ready) => {
+            if is_done(&hashes.of_any) {
+                Migration::Done
+            } else {
+                Migration::Waiting
+            }
+        }
+        None if is_done(&hashes.of_any) => Migration::Again,
+        None => Migration::Running(None),
     }
+}
+
+/// Whether it is a Job of the service with this label, and has succeeded.
+fn has_migrated(job: &Job, service: ServiceName, image: &str) -> bool {
+    label_is(job, label::NAME, service.as_str())
+        && label_is(job, label::IMAGE, image)
+        && ended(job, "Complete").is_some()
 }
 
 fn label_is<K: ResourceExt>(object: &K, key: &str, value: &str) -> bool {
@@ -198,11 +216,9 @@ fn exit_code(pod: &Pod) -> Option<i32> {
     containers.iter().find_map(|container| Some(container.state.as_ref()?.terminated.as_ref()?.exit_code))
 }
 
-fn database_is_ready(seen: &Seen, service: ServiceName) -> bool {
-    let status = seen.database.as_ref().and_then(|database| database.status.as_ref());
-    status.is_some_and(|status| {
-        status.databases.iter().any(|database| database.name == service.as_str() && database.ready)
-    })
+fn database_of(seen: &Seen, service: ServiceName) -> Option<&DatabaseStatus> {
+    let status = seen.database.as_ref()?.status.as_ref()?;
+    status.databases.iter().find(|database| database.name == service.as_str())
 }
 
 /// The image of each service: the new one as soon as the databases fit it and every service before has it and is
@@ -246,11 +262,11 @@ pub(super) fn obsolete_jobs<'a>(plan: &'a Plan, seen: &'a Seen, names: &'a Names
     let done = plan.migrated() && plan.course.taken_back.is_none() && !plan.data_sleeps;
     seen.jobs.iter().map(|job| &**job).filter(move |job| {
         let is_current = |service: &ServiceName| {
-            let (job_hash, image_hash) = plan.hashes(*service);
-            let complete = label_is(*job, label::NAME, service.as_str())
-                && label_is(*job, label::IMAGE, image_hash)
-                && ended(job, "Complete").is_some();
-            complete || names.migration(*service, job_hash) == job.name_any()
+            let hashes = &plan.hashes[service];
+            let told_apart = || seen.jobs.iter().any(|job| has_migrated(job, *service, &hashes.label));
+            has_migrated(job, *service, &hashes.label)
+                || has_migrated(job, *service, &hashes.of_any) && !told_apart()
+                || names.migration(*service, &hashes.job) == job.name_any()
         };
         done && !plan.migrations.keys().any(is_current)
     })
@@ -292,13 +308,18 @@ mod tests {
     }
 
     fn job(of: &Validated, service: ServiceName, condition: Option<&str>) -> Arc<Job> {
-        let plan = asked(of, &Seen::default());
+        job_for(of, &Seen::default(), service, condition)
+    }
+
+    /// The Job that the databases seen call for.
+    fn job_for(of: &Validated, seen: &Seen, service: ServiceName, condition: Option<&str>) -> Arc<Job> {
+        let hashes = &asked(of, seen).hashes[&service];
         let conditions: Vec<Value> =
             condition.iter().map(|type_| json!({"type": type_, "status": "True", "message": "boom"})).collect();
         let job = serde_json::from_value(json!({
             "metadata": {
-                "name": of.names.migration(service, &plan.job_hash),
-                "labels": {"app.kubernetes.io/name": service.as_str(), "greencommerce.dev/image": plan.image_hash},
+                "name": of.names.migration(service, &hashes.job),
+                "labels": {"app.kubernetes.io/name": service.as_str(), "greencommerce.dev/image": hashes.label},
             },
             "status": {"conditions": conditions},
         }));
@@ -390,15 +411,66 @@ mod tests {
         let open: Vec<_> = started.migrations.iter().filter(|(_, state)| **state != Migration::Done).collect();
         assert_eq!(open, [(&ServiceName::Catalog, &Migration::Running(None))]);
         assert!(tags(&started).iter().all(|(_, tag)| *tag == "1.0.0"));
-        let (job_hash, image_hash) = started.hashes(ServiceName::Catalog);
+        let hashes = &started.hashes[&ServiceName::Catalog];
         let mut fixed = Job::clone(&job(&of, ServiceName::Catalog, Some("Complete")));
-        fixed.metadata.name = Some(of.names.migration(ServiceName::Catalog, job_hash));
-        fixed.metadata.labels.as_mut().unwrap().insert(label::IMAGE.to_owned(), image_hash.to_owned());
+        fixed.metadata.name = Some(of.names.migration(ServiceName::Catalog, &hashes.job));
+        fixed.metadata.labels.as_mut().unwrap().insert(label::IMAGE.to_owned(), hashes.label.clone());
         seen.jobs.push(Arc::new(fixed));
         let done = asked(&of, &seen);
         let changed: Vec<_> = tags(&done).into_iter().filter(|(_, tag)| *tag != "1.0.0").collect();
         assert_eq!(changed, [(ServiceName::Catalog, "1.0.1")]);
         assert_eq!(obsolete_jobs(&done, &seen, &of.names).count(), 1);
+    }
+
+    fn identify(seen: &mut Seen, identity: &str) {
+        let database = Arc::make_mut(seen.database.as_mut().unwrap());
+        for known in &mut database.status.as_mut().unwrap().databases {
+            known.identity = Some(identity.to_owned());
+        }
+    }
+
+    #[test]
+    fn a_database_that_was_made_anew_is_migrated_again_and_no_image_changes_meanwhile() {
+        let of = validated("1.0.0");
+        let mut seen = with_databases();
+        identify(&mut seen, "7/16384");
+        let jobs = |seen: &Seen| -> Vec<Arc<Job>> {
+            let services = ServiceName::ALL.into_iter().filter(|service| has_database(*service));
+            services.map(|service| job_for(&of, seen, service, Some("Complete"))).collect()
+        };
+        seen.jobs = jobs(&seen);
+        seen.services = everywhere("1.0.0");
+        assert!(asked(&of, &seen).migrated());
+        identify(&mut seen, "7/16999");
+        let anew = asked(&of, &seen);
+        assert!(anew.migrations.values().all(|migration| *migration == Migration::Running(None)));
+        assert!(tags(&anew).iter().all(|(_, tag)| *tag == "1.0.0"));
+        seen.jobs.extend(jobs(&seen));
+        let done = asked(&of, &seen);
+        assert!(done.migrated());
+        assert_eq!(obsolete_jobs(&done, &seen, &of.names).count(), 4);
+    }
+
+    #[test]
+    fn migrations_for_databases_that_were_not_told_apart_run_once_more_and_hold_nothing_up() {
+        let of = validated("1.0.0");
+        let mut seen = with_databases();
+        seen.jobs = all_migrated(&of);
+        seen.services = everywhere("1.0.0");
+        identify(&mut seen, "7/16384");
+        let again = asked(&of, &seen);
+        assert!(again.migrated() && again.migrations.values().all(|migration| *migration == Migration::Again));
+        assert_eq!(obsolete_jobs(&again, &seen, &of.names).count(), 0);
+        let orders = job_for(&of, &seen, ServiceName::Orders, None);
+        seen.jobs.push(orders);
+        assert_eq!(asked(&of, &seen).migrations[&ServiceName::Orders], Migration::Again);
+        let last = seen.jobs.len() - 1;
+        seen.jobs[last] = job_for(&of, &seen, ServiceName::Orders, Some("Complete"));
+        let done = asked(&of, &seen);
+        assert_eq!(done.migrations[&ServiceName::Orders], Migration::Done);
+        assert_eq!(obsolete_jobs(&done, &seen, &of.names).count(), 1);
+        seen.jobs[last] = job_for(&of, &seen, ServiceName::Orders, Some("Failed"));
+        assert!(asked(&of, &seen).failure().is_some());
     }
 
     #[test]

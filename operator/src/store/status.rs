@@ -268,8 +268,8 @@ mod tests {
             .map(|service| {
                 Arc::new(
                     serde_json::from_value(json!({
-                        "metadata": {"name": validated.names.migration(*service, &plan.job_hash), "labels": {
-                            "app.kubernetes.io/name": service.as_str(), "greencommerce.dev/image": plan.image_hash,
+                        "metadata": {"name": validated.names.migration(*service, &plan.hashes[service].job), "labels": {
+                            "app.kubernetes.io/name": service.as_str(), "greencommerce.dev/image": plan.hashes[service].label,
                         }},
                         "status": {"conditions": [{"type": "Complete", "status": "True"}]},
                     }))

@@ -51,6 +51,7 @@ pub(super) struct Validated {
     pub(super) auto_rollback: bool,
     pub(super) suspend: bool,
     pub(super) deletion_policy: DeletionPolicy,
+    pub(super) adopt_retained_data: bool,
 }
 
 /// The image of the services.
@@ -199,6 +200,7 @@ pub(super) fn validate(store: &Store, seen: &Seen) -> Result<Validated, Validate
         progress_deadline: duration("progressDeadline", upgrade.progress_deadline)?,
         auto_rollback: upgrade.auto_rollback,
         suspend: spec.suspend,
+        adopt_retained_data: spec.adopt_retained_data,
         deletion_policy: spec.deletion_policy,
     })
 }

@@ -1,5 +1,7 @@
 //! Writes a database's children, as far as they differ.
 
+use api::{Reason, StoreDatabase};
+
 use super::{
     build,
     credential::Credential,
@@ -29,6 +31,7 @@ pub(super) async fn children(
     validated: &Validated,
     superuser: &Superuser,
 ) -> Result<bool, ApplyError> {
+    database: &StoreDatabase,
     let mut changed = false;
     if let Mode::Managed(managed) = &validated.mode {
         let server = build::server(validated, managed);
@@ -51,6 +54,19 @@ pub(super) async fn children(
 pub(super) async fn login(
     context: &Context,
     of: &Validated,
+/// Tells of each login that was made because the one before got lost: nobody asked for it.
+pub(super) async fn tell_of_lost_logins(context: &Context, database: &StoreDatabase, of: &Validated) {
+    for (name, _) in of.credentials.iter().filter(|(_, held)| held.replaces_a_lost_one()) {
+        let note = format!(
+            "Secret {} is gone or has no password: database {} gets a new login there, and the one before works until no \
+             pod uses it",
+            of.names.login_secret(name),
+            of.names.in_spec(name),
+        );
+        context.events.publish(database, Reason::RotatingPasswords, &note).await;
+    }
+}
+
     login: &Login,
     held: &Credential,
 ) -> Result<(), ApplyError> {

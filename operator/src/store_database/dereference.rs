@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use super::{
     credential::Credential,
     names::Names,
-    sql::{Identifier, NoRandomness, Password},
+    sql::{Identifier, NoRandomness, Password, Seat},
     validate::store_of,
 };
 use crate::{
@@ -168,13 +168,28 @@ impl Reader<'_> {
             let secret: Option<Secret> = self.get("Secret", &names.login_secret(&name)).await?;
             let mut credential = match secret.as_ref().and_then(|secret| Credential::of(&name, secret)) {
                 Some(credential) => credential,
-                None => Credential::new(Password::generate()?, requested(database)),
+                None => self.new_login(database, names.in_spec(&name), &name)?,
             };
             credential.pods_behind = self.pods_behind(database, names, &name, secret.as_ref());
             credentials.insert(name, credential);
         }
         Ok(credentials)
     }
+    /// The first login of a database, or one in the place of what a Secret held that is gone.
+    fn new_login(
+        &self,
+        database: &StoreDatabase,
+        in_spec: &str,
+        name: &Identifier,
+    ) -> Result<Credential, NoRandomness> {
+        let (password, request) = (Password::generate()?, requested(database));
+        let known = database.status.iter().flat_map(|status| &status.databases).find(|known| known.name == in_spec);
+        Ok(match known.and_then(|known| known.username.as_deref()) {
+            Some(role) => Credential::instead_of(Seat::named(role, name), password, request, self.context.clock.now()),
+            None => Credential::new(password, request),
+        })
+    }
+
 
     /// Pods that were made with another content of a database's Secret than it has now, and migrations, of which that
     /// cannot be told.

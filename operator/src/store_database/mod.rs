@@ -56,7 +56,8 @@ impl Reconciler for StoreDatabaseReconciler {
         let reads = dereference::dereference(context, &database).await?;
         let superuser = apply::Superuser::of(&reads);
         let validated = validate::validate(&database, reads)?;
-        let changed = apply::children(context, &validated, &superuser).await?;
+        let changed = apply::children(context, &database, &validated, &superuser).await?;
+        apply::tell_of_lost_logins(context, &database, &validated).await;
         let server = server_state(context, &validated, changed);
         let (outcome, progress) = if server.serves() {
             let server = validated.server();

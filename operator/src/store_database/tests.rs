@@ -1,6 +1,7 @@
 //! The pure steps together: from a manifest and what was read, to children and status.
 
-use api::{ConditionType, Reason, StoreDatabase};
+use api::{ConditionType, Reason, StoreDatabase, StoreDatabaseStatus};
+use jiff::Timestamp;
 use k8s_openapi::{
     ByteString,
     api::{
@@ -13,20 +14,20 @@ use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 
 use super::{
-    build,
+    apply, build,
     credential::Credential,
     dereference::{AdminReads, ManagedReads, Reads, ServerReads, dereference},
     error::ValidateError,
     names::Names,
     rotate::{self, Progress},
-    sql::{Conflict, Identifier, Outcome, Password, Seat, Spare, Tenancy},
+    sql::{Conflict, Found, Identifier, Mark, Outcome, Password, Seat, Spare, Tenancy},
     status::{ServerState, status},
-    validate::{Mode, Validated, validate},
+    validate::{Mode, Validated, removal, validate},
 };
 use crate::{
     framework::{
         Finding,
-        scenario::{Call, Scenario},
+        scenario::{Call, Scenario, told},
         secret_hash,
     },
     storage,
@@ -150,8 +151,7 @@ fn on_an_external_server_the_administrator_comes_from_his_secret_and_roles_are_m
     let server = validated.server();
     assert_eq!((server.host.as_str(), server.port, server.username.as_str()), ("db.example.com", 5432, "dba"));
     assert_eq!(superuser(&validated), "admin");
-    let mark = "greencommerce.dev StoreDatabase shop/emporium".to_owned();
-    assert_eq!(validated.tenancy(), Tenancy::Shared { mark });
+    assert_eq!(validated.tenancy(), Tenancy::Shared(Mark::new("shop", "emporium", "5a1d3c0f")));
     let login = readable(&build::logins(&validated)[0]);
     let uri = "postgres://eco_orders:kept@db.example.com:5432/eco_orders";
     assert_eq!(
@@ -160,6 +160,72 @@ fn on_an_external_server_the_administrator_comes_from_his_secret_and_roles_are_m
     );
     let (status, _) = status(&validated, &ServerState::Ready, None, &Progress::default());
     assert_eq!(status.databases[0].name, "orders");
+}
+
+#[test]
+fn what_a_store_has_on_an_external_server_is_marked_as_the_stores_and_taken_up_when_the_store_says_so() {
+    let mut database = database(EXTERNAL);
+    let owner = json!([{"apiVersion": "v1", "kind": "Store", "name": "emporium", "uid": "of the store"}]);
+    database.metadata.owner_references = serde_json::from_value(owner).unwrap();
+    database.spec.adopt_retained_data = true;
+    let admin = || AdminReads {
+        name: "postgres-admin".to_owned(),
+        secret: Some(secret(&[("username", "dba"), ("password", "admin")])),
+    };
+    let mark = Mark::new("shop", "emporium", "of the store");
+    let removal = removal(&database, &admin()).unwrap();
+    assert_eq!(removal.tenancy, Tenancy::Shared(mark.clone()));
+    let reads = reads(&database, ServerReads::External(Box::new(admin())));
+    assert_eq!(validate(&database, reads).unwrap().tenancy(), Tenancy::Shared(mark.adopting(true)));
+}
+
+#[test]
+fn which_database_it_is_does_not_get_lost_while_its_server_is_away() {
+    let (validated, ready) = (running(), ServerState::Ready);
+    let identities = |status: &StoreDatabaseStatus| -> Vec<Option<String>> {
+        status.databases.iter().map(|database| database.identity.clone()).collect()
+    };
+    let (first, _) = status(&validated, &ready, Some(&outcome(&validated, false)), &Progress::default());
+    assert_eq!(identities(&first), [Some("7/16384".to_owned()), Some("7/16384".to_owned())]);
+    let database = StoreDatabase { status: Some(first.clone()), ..database(MANAGED) };
+    let reads = reads(&database, managed_reads(Some(secret(&[("password", "old")])), Some(claim("2Gi"))));
+    let (later, _) = status(&validate(&database, reads).unwrap(), &ready, None, &Progress::default());
+    assert_eq!(identities(&later), identities(&first));
+}
+
+/// The login that a database gets whose Secret is gone, while this role was the one in use.
+async fn login_after(role: Option<&str>) -> Credential {
+    let missing = Call::refused("GET /api/v1/namespaces/shop/secrets/emporium-orders-database", 404, "not found");
+    let (scenario, context, mut writers) = Scenario::of(vec![missing]);
+    let admin = json!({"data": {"username": "ZGJh", "password": "ZGJh"}});
+    writers.secrets.apply_watcher_event(&object("postgres-admin", &admin));
+    let known = json!({"databases": [{"name": "orders", "ready": true, "secretName": "", "username": role}]});
+    let database = StoreDatabase { status: Some(serde_json::from_value(known).unwrap()), ..database(EXTERNAL) };
+    let reads = dereference(&context, &database).await.unwrap();
+    scenario.finish();
+    reads.credentials.into_values().next().unwrap()
+}
+
+#[tokio::test]
+async fn a_login_whose_secret_is_lost_stays_open_beside_the_one_that_takes_its_place() {
+    for (lost, next) in [("eco_orders", Seat::Second), ("eco_orders-b", Seat::First)] {
+        let held = login_after(Some(lost)).await;
+        assert_eq!((held.seat, held.replaces_a_lost_one()), (next, true), "{lost}");
+    }
+    let first = login_after(None).await;
+    assert_eq!((first.seat, first.replaces_a_lost_one()), (Seat::First, false));
+}
+
+#[tokio::test]
+async fn it_is_told_that_a_login_takes_the_place_of_a_lost_one() {
+    let (scenario, context, _) = Scenario::of(vec![told("shop")]);
+    let mut validated = running();
+    apply::tell_of_lost_logins(&context, &database(MANAGED), &validated).await;
+    let held = validated.credentials.values_mut().next().unwrap();
+    *held = Credential::instead_of(Seat::First, password("new"), None, Timestamp::UNIX_EPOCH);
+    apply::tell_of_lost_logins(&context, &database(MANAGED), &validated).await;
+    let note = scenario.finish()[0]["note"].as_str().unwrap().to_owned();
+    assert!(note.starts_with("Secret recycled-goods-auth-database is gone"), "{note}");
 }
 
 #[test]
@@ -235,9 +301,13 @@ fn a_server_that_does_not_start_says_why() {
     assert!(findings[0].message.contains("postgres:15: no such host"), "{}", findings[0].message);
 }
 
+fn found(spare: Spare) -> Result<Found, Conflict> {
+    Ok(Found { spare, identity: Some("7/16384".to_owned()) })
+}
+
 fn outcome(validated: &Validated, conflict: bool) -> Outcome {
     let taken = |name: &Identifier| conflict && name.as_str() == "auth";
-    let result = |name: &Identifier| if taken(name) { Err(Conflict::Role(name.clone())) } else { Ok(Spare::Closed) };
+    let result = |name: &Identifier| if taken(name) { Err(Conflict::Role(name.clone())) } else { found(Spare::Closed) };
     validated.logins.iter().map(|login| (login.name.clone(), result(&login.name))).collect()
 }
 
@@ -273,7 +343,7 @@ fn a_volume_that_cannot_grow_is_not_ready_and_keeps_its_size() {
     let small = Some(claim("1Gi"));
     let validated = validated(MANAGED, managed_reads(Some(secret(&[("password", "old")])), small)).unwrap();
     let Mode::Managed(managed) = &validated.mode else { panic!("the manifest is of a managed server") };
-    assert_eq!(managed.claimed.0, "1Gi");
+    assert_eq!(managed.claim.size.0, "1Gi");
     let (_, findings) =
         status(&validated, &ServerState::Ready, Some(&outcome(&validated, false)), &Progress::default());
     assert_eq!((findings[0].holds, findings[0].reason), (false, Reason::VolumeExpansionUnsupported));
@@ -336,8 +406,10 @@ async fn no_step_of_a_rotation_is_taken_on_a_secret_that_was_read_before_it_was_
         held.version = Some("1".to_owned());
     }
     let names: Vec<Identifier> = validated.logins.iter().map(|login| login.name.clone()).collect();
-    let outcome =
-        Outcome::from([(names[0].clone(), Ok(Spare::Open { sessions: 0 })), (names[1].clone(), Ok(Spare::Closed))]);
+    let outcome = Outcome::from([
+        (names[0].clone(), found(Spare::Open { sessions: 0 })),
+        (names[1].clone(), found(Spare::Closed)),
+    ]);
     let progress = rotate::advance(&context, &validated, &outcome).await.unwrap();
     assert_eq!(progress.waits.len(), 2, "{progress:?}");
     scenario.finish();

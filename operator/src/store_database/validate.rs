@@ -1,6 +1,6 @@
 //! From a spec and what was read, to a value that can be built from without further questions. Pure.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use api::{ManagedDatabase, NamedDatabase, StoreDatabase, label};
 use jiff::SignedDuration;
@@ -17,7 +17,7 @@ use super::{
     error::ValidateError,
     names::Names,
     rotation::Wish,
-    sql::{Identifier, Login, Password, Server, Tenancy},
+    sql::{Identifier, Login, Mark, Password, Server, Tenancy},
 };
 use crate::{
     framework::{Refused, host_in, namespace, owner_reference},
@@ -57,12 +57,16 @@ pub(crate) struct Validated {
     pub(crate) logins: Vec<Login>,
     /// What their Secrets say of them.
     pub(crate) credentials: Credentials,
+    /// Which databases they were when they were last looked at, by their names in the spec.
+    pub(crate) identities: BTreeMap<String, String>,
     /// When passwords are to be replaced.
     pub(crate) wish: Wish,
     /// Who runs the server.
     pub(crate) mode: Mode,
     /// The Store that the data belongs to, if one owns this.
     pub(crate) store_uid: Option<String>,
+    /// Whether what a former resource of this name left on somebody else's server is taken up.
+    pub(crate) adopts: bool,
     /// Whether the server is to run no pod.
     pub(crate) suspend: bool,
 }
@@ -133,14 +137,12 @@ impl Validated {
     pub(crate) fn tenancy(&self) -> Tenancy {
         match self.mode {
             Mode::Managed(_) => Tenancy::Whole,
-            Mode::External(_) => Tenancy::Shared { mark: mark(&self.namespace, &self.name) },
+            Mode::External(_) => {
+                let uid = self.store_uid.as_ref().unwrap_or(&self.owner.uid);
+                Tenancy::Shared(Mark::new(&self.namespace, &self.name, uid).adopting(self.adopts))
+            }
         }
     }
-}
-
-/// What stands as a comment on the roles that a resource made on somebody else's server.
-fn mark(namespace: &str, name: &str) -> String {
-    format!("{} StoreDatabase {namespace}/{name}", api::GROUP)
 }
 
 /// Checks a resource against what was read for it.
@@ -165,7 +167,8 @@ pub(crate) fn validate(database: &StoreDatabase, reads: Reads) -> Result<Validat
         }
         _ => return Err(ValidateError::Mode),
     };
-    let suspend = database.spec.suspend;
+    let (suspend, adopts) = (database.spec.suspend, database.spec.adopt_retained_data);
+    let identities = identities(database);
     let store_uid = owning_store(database);
     Ok(Validated {
         name,
@@ -177,13 +180,20 @@ pub(crate) fn validate(database: &StoreDatabase, reads: Reads) -> Result<Validat
         names,
         host,
         port,
+        identities,
         logins,
         credentials,
         wish,
+        adopts,
         mode,
         store_uid,
         suspend,
     })
+fn identities(database: &StoreDatabase) -> BTreeMap<String, String> {
+    let known = database.status.iter().flat_map(|status| &status.databases);
+    known.filter_map(|known| Some((known.name.clone(), known.identity.clone()?))).collect()
+}
+
 }
 
 /// Uid of the Store that owns it, if one does.
@@ -209,7 +219,9 @@ pub(super) fn removal(database: &StoreDatabase, admin: &AdminReads) -> Result<Re
         password: admin.password,
         patience: LOGIN,
     };
-    let tenancy = Tenancy::Shared { mark: mark(namespace(database), &database.name_any()) };
+    // What has not been taken up by now is not removed either.
+    let uid = owning_store(database).or_else(|| database.uid()).unwrap_or_default();
+    let tenancy = Tenancy::Shared(Mark::new(namespace(database), &database.name_any(), &uid));
     Ok(Removal { server, tenancy, names: identifiers(&Names::of(database), &database.spec.databases)? })
 }
 

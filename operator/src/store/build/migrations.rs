@@ -29,16 +29,16 @@ const RETRIES: i32 = 3;
 pub(super) fn jobs(of: &Validated, plan: &Plan) -> Vec<Job> {
     plan.migrations
         .iter()
-        .filter(|(_, migration)| matches!(migration, Migration::Running(_)))
+        .filter(|(_, migration)| matches!(migration, Migration::Running(_) | Migration::Again))
         .map(|(service, _)| job(of, plan, *service))
         .collect()
 }
 
 fn job(of: &Validated, plan: &Plan, service: ServiceName) -> Job {
     let mut all = labels_of(of, service.as_str(), "migration");
-    let (job_hash, image_hash) = plan.hashes(service);
-    all.insert(label::IMAGE.to_owned(), image_hash.to_owned());
-    let name = of.names.migration(service, job_hash);
+    let hashes = &plan.hashes[&service];
+    all.insert(label::IMAGE.to_owned(), hashes.label.clone());
+    let name = of.names.migration(service, &hashes.job);
     Job {
         metadata: ObjectMeta { labels: Some(all.clone()), ..meta(of, name, service.as_str(), "migration") },
         spec: Some(JobSpec {
