@@ -7,13 +7,14 @@ use kube::ResourceExt;
 
 use super::{
     build::{Children, DataServer},
-    dereference::Seen,
+    dereference::{Seen, Server},
     plan::{Plan, obsolete_jobs},
     validate::Validated,
 };
 use crate::{
     framework::{ApplyError, Context, apply as apply_child, delete},
     guests::is_of_users,
+    storage,
 };
 
 /// A part of a store.
@@ -66,10 +67,10 @@ pub(super) async fn apply(
     wrote.note(Part::Database, apply_child(context, children.database).await?);
     if let Some(kafka) = children.kafka {
         wrote.note(Part::Kafka, apply_child(context, kafka.config).await?);
-        wrote.note(Part::Kafka, Box::pin(server(context, kafka.server)).await?);
+        wrote.note(Part::Kafka, Box::pin(server(context, store, &seen.kafka, kafka.server)).await?);
     }
     if let Some(cache) = children.cache {
-        wrote.note(Part::Cache, Box::pin(server(context, cache)).await?);
+        wrote.note(Part::Cache, Box::pin(server(context, store, &seen.cache, cache)).await?);
     }
     for topic in children.topics {
         wrote.note(Part::Topics, apply_child(context, topic).await?);
@@ -95,9 +96,10 @@ pub(super) async fn apply(
     Ok(wrote)
 }
 
-async fn server(context: &Context, server: DataServer) -> Result<bool, ApplyError> {
+async fn server(context: &Context, store: &Store, seen: &Server, server: DataServer) -> Result<bool, ApplyError> {
     apply_child(context, server.policy).await?;
-    let mut wrote = apply_child(context, server.volume).await?;
+    let claim = seen.storage.claim.as_ref();
+    let mut wrote = storage::bring(context, store, claim, &server.storage, server.volume).await?;
     for service in server.services {
         wrote |= apply_child(context, service).await?;
     }

@@ -2,14 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use api::{Reason, ServiceName, Store, StoreDatabase, StoreService, StoreTopic, label};
-use k8s_openapi::{
-    api::{
-        apps::v1::StatefulSet,
-        batch::v1::Job,
-        core::v1::{ConfigMap, PersistentVolumeClaim, Pod},
-    },
-    apimachinery::pkg::api::resource::Quantity,
+use api::{Reason, ServiceName, Storage, Store, StoreDatabase, StoreService, StoreTopic, label};
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    batch::v1::Job,
+    core::v1::{ConfigMap, PersistentVolumeClaim, Pod},
 };
 use kube::ResourceExt;
 
@@ -90,24 +87,21 @@ pub(super) async fn dereference(context: &Context, store: &Store) -> Result<Seen
             .filter(|pod| pod.labels().get(label::COMPONENT).is_some_and(|held| held == component))
             .collect()
     };
-    let server = async |server: &str, component: &str, want: Option<Quantity>| {
+    let server = async |server: &str, component: &str, want: Option<&Storage>| {
         Ok(Server {
             stateful_set: cache.get(space, server),
             pods: of_store(component),
             storage: observed(context, space, server, want).await?,
         })
     };
-    let size = |storage: &api::Storage| Quantity::from(&storage.size);
     let services = ServiceName::ALL.into_iter();
     Ok(Seen {
         operator: context.own_namespace().to_owned(),
         database: cache.get(space, &name),
         topics: TOPICS.iter().filter_map(|topic| cache.get(space, &names.topic(topic))).collect(),
         services: services.filter_map(|service| Some((service, cache.get(space, &names.service(service))?))).collect(),
-        kafka: server(&names.kafka(), "broker", store.spec.kafka.managed.as_ref().map(|kafka| size(&kafka.storage)))
-            .await?,
-        cache: server(&names.cache(), "cache", store.spec.cache.managed.as_ref().map(|cache| size(&cache.storage)))
-            .await?,
+        kafka: server(&names.kafka(), "broker", store.spec.kafka.managed.as_ref().map(|kafka| &kafka.storage)).await?,
+        cache: server(&names.cache(), "cache", store.spec.cache.managed.as_ref().map(|cache| &cache.storage)).await?,
         cache_address: external::cache_address(context, store).await?,
         routes: cache.get(space, &names.routes()),
         claims: cache.labelled(space, label::STORE, &name),
@@ -121,10 +115,10 @@ async fn observed(
     context: &Context,
     space: &str,
     claim: &str,
-    want: Option<Quantity>,
+    want: Option<&Storage>,
 ) -> Result<storage::Observed, DereferenceError> {
     let claim = context.cache.get::<PersistentVolumeClaim>(space, claim);
-    let grows = want.is_some_and(|want| storage::must_grow(&want, claim.as_deref()));
+    let grows = want.is_some_and(|want| storage::must_grow(want, claim.as_deref()));
     let class = match claim.as_deref().and_then(storage::class_of).filter(|_| grows) {
         Some(name) => storage::read_class(context, name).await.map_err(DereferenceError::of("StorageClass", name))?,
         None => None,

@@ -87,7 +87,6 @@ pub(super) enum Cache {
 pub(super) struct DataServer {
     pub(super) image: String,
     pub(super) resources: Option<Resources>,
-    pub(super) storage_class: Option<String>,
     pub(super) claim: storage::Claim,
 }
 
@@ -200,8 +199,8 @@ pub(super) fn validate(store: &Store, seen: &Seen) -> Result<Validated, Validate
         progress_deadline: duration("progressDeadline", upgrade.progress_deadline)?,
         auto_rollback: upgrade.auto_rollback,
         suspend: spec.suspend,
-        adopt_retained_data: spec.adopt_retained_data,
         deletion_policy: spec.deletion_policy,
+        adopt_retained_data: spec.adopt_retained_data,
     })
 }
 
@@ -247,14 +246,7 @@ fn data_server(
     resources: Option<Resources>,
     observed: &storage::Observed,
 ) -> DataServer {
-    // The class of a claim never changes; one that got the cluster's default keeps it whatever becomes the default.
-    let held = observed.claim.as_ref().and_then(storage::class_of).map(str::to_owned);
-    DataServer {
-        image,
-        resources,
-        storage_class: held.or_else(|| storage.class_name.clone()),
-        claim: storage::claim(&(&storage.size).into(), observed),
-    }
+    DataServer { image, resources, claim: storage::claim(storage, observed) }
 }
 
 /// Every service that is not disabled; one that is not listed runs with its defaults.

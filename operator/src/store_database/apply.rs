@@ -9,7 +9,10 @@ use super::{
     sql::Login,
     validate::{Mode, Validated},
 };
-use crate::framework::{ApplyError, Context, apply};
+use crate::{
+    framework::{ApplyError, Context, apply},
+    storage,
+};
 
 /// Whether the superuser's Secret exists: then it is never written again, also not its labels, in whatever way it came.
 pub(super) struct Superuser {
@@ -28,10 +31,10 @@ impl Superuser {
 /// Writes the children. Returns whether the server itself was changed, so that what is known of it is out of date.
 pub(super) async fn children(
     context: &Context,
+    database: &StoreDatabase,
     validated: &Validated,
     superuser: &Superuser,
 ) -> Result<bool, ApplyError> {
-    database: &StoreDatabase,
     let mut changed = false;
     if let Mode::Managed(managed) = &validated.mode {
         let server = build::server(validated, managed);
@@ -40,7 +43,7 @@ pub(super) async fn children(
             apply(context, server.superuser).await?;
         }
         apply(context, server.policy).await?;
-        apply(context, server.volume).await?;
+        storage::bring(context, database, managed.seen.as_ref(), &managed.claim.state, server.volume).await?;
         apply(context, server.service).await?;
         changed = apply(context, server.stateful_set).await?;
     }
@@ -50,10 +53,6 @@ pub(super) async fn children(
     Ok(changed)
 }
 
-/// Puts another login into the Secret of a database.
-pub(super) async fn login(
-    context: &Context,
-    of: &Validated,
 /// Tells of each login that was made because the one before got lost: nobody asked for it.
 pub(super) async fn tell_of_lost_logins(context: &Context, database: &StoreDatabase, of: &Validated) {
     for (name, _) in of.credentials.iter().filter(|(_, held)| held.replaces_a_lost_one()) {
@@ -67,6 +66,10 @@ pub(super) async fn tell_of_lost_logins(context: &Context, database: &StoreDatab
     }
 }
 
+/// Puts another login into the Secret of a database.
+pub(super) async fn login(
+    context: &Context,
+    of: &Validated,
     login: &Login,
     held: &Credential,
 ) -> Result<(), ApplyError> {

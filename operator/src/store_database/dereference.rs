@@ -11,7 +11,6 @@ use api::{ANNOTATION_ROTATE, ANNOTATION_SECRETS, StoreDatabase, StoreDatabaseSpe
 use k8s_openapi::{
     NamespaceResourceScope,
     api::core::v1::{PersistentVolumeClaim, Pod, Secret},
-    apimachinery::pkg::api::resource::Quantity,
 };
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -175,6 +174,7 @@ impl Reader<'_> {
         }
         Ok(credentials)
     }
+
     /// The first login of a database, or one in the place of what a Secret held that is gone.
     fn new_login(
         &self,
@@ -189,7 +189,6 @@ impl Reader<'_> {
             None => Credential::new(password, request),
         })
     }
-
 
     /// Pods that were made with another content of a database's Secret than it has now, and migrations, of which that
     /// cannot be told.
@@ -219,9 +218,9 @@ impl Reader<'_> {
         // The claim first: a claim that is there now had its Secret before, so a Secret found missing afterwards is lost.
         let claim: Option<PersistentVolumeClaim> = self.get("PersistentVolumeClaim", &names.volume()).await?;
         let superuser = self.get("Secret", &names.superuser_secret()).await?;
-        let want = spec.managed.as_ref().map(|managed| Quantity::from(&managed.storage.size));
+        let want = spec.managed.as_ref().map(|managed| &managed.storage);
         let class = match &claim {
-            Some(claim) if want.is_some_and(|want| storage::must_grow(&want, Some(claim))) => {
+            Some(claim) if want.is_some_and(|want| storage::must_grow(want, Some(claim))) => {
                 self.storage_class(claim).await?
             }
             _ => None,

@@ -135,7 +135,7 @@ fn storage_finding(validated: &Validated) -> Option<Finding> {
     let Mode::Managed(managed) = &validated.mode else {
         return None;
     };
-    let (condition, holds, reason, message) = managed.storage.condition(&validated.names.volume());
+    let (condition, holds, reason, message) = managed.claim.state.condition(&validated.names.volume());
     Some(if holds { Finding::yes(condition, reason, message) } else { Finding::no(condition, reason, message) })
 }
 

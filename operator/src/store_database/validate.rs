@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use api::{ManagedDatabase, NamedDatabase, StoreDatabase, label};
 use jiff::SignedDuration;
 use k8s_openapi::{
-    api::core::v1::{ResourceRequirements, Secret},
-    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::OwnerReference},
+    api::core::v1::{PersistentVolumeClaim, ResourceRequirements, Secret},
+    apimachinery::pkg::apis::meta::v1::OwnerReference,
 };
 use kube::ResourceExt;
 use sqlx::postgres::PgSslMode;
@@ -87,12 +87,10 @@ pub(crate) struct Managed {
     pub(crate) image: String,
     /// Compute resources of the server.
     pub(crate) resources: ResourceRequirements,
-    /// Storage class of the volume.
-    pub(crate) storage_class: Option<String>,
-    /// What to ask of the volume's claim.
-    pub(crate) claimed: Quantity,
-    /// Whether the volume is as large as wanted.
-    pub(crate) storage: storage::State,
+    /// The volume's claim, if it exists.
+    pub(crate) seen: Option<PersistentVolumeClaim>,
+    /// What to ask of it.
+    pub(crate) claim: storage::Claim,
     /// Password of the superuser.
     pub(crate) superuser: Password,
 }
@@ -180,20 +178,20 @@ pub(crate) fn validate(database: &StoreDatabase, reads: Reads) -> Result<Validat
         names,
         host,
         port,
-        identities,
         logins,
         credentials,
+        identities,
         wish,
-        adopts,
         mode,
         store_uid,
+        adopts,
         suspend,
     })
+}
+
 fn identities(database: &StoreDatabase) -> BTreeMap<String, String> {
     let known = database.status.iter().flat_map(|status| &status.databases);
     known.filter_map(|known| Some((known.name.clone(), known.identity.clone()?))).collect()
-}
-
 }
 
 /// Uid of the Store that owns it, if one does.
@@ -280,17 +278,11 @@ fn text(secret: &Secret, key: &str) -> Option<String> {
 }
 
 fn managed_mode(managed: &ManagedDatabase, observed: &storage::Observed, superuser: Password) -> Managed {
-    let claim = storage::claim(&Quantity::from(&managed.storage.size), observed);
     Managed {
         image: managed.image.clone().unwrap_or_else(|| format!("postgres:{}", managed.version)),
         resources: DEFAULTS.with(managed.resources.as_ref()),
-        // An existing claim keeps its class: the cluster may have filled in its default.
-        storage_class: match &observed.claim {
-            Some(claim) => storage::class_of(claim).map(str::to_owned),
-            None => managed.storage.class_name.clone(),
-        },
-        claimed: claim.size,
-        storage: claim.state,
+        seen: observed.claim.clone(),
+        claim: storage::claim(&managed.storage, observed),
         superuser,
     }
 }
