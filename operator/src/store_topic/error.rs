@@ -116,7 +116,9 @@ mod tests {
     #[test]
     fn only_what_a_change_of_the_spec_can_help_waits_for_one() {
         assert_eq!(refused(RDKafkaErrorCode::InvalidConfig).retry(), Retry::OnChange);
-        assert_eq!(refused(RDKafkaErrorCode::InvalidReplicationFactor).retry(), Retry::Steady);
+        for brokers_own in [RDKafkaErrorCode::InvalidReplicationFactor, RDKafkaErrorCode::PolicyViolation] {
+            assert_eq!(refused(brokers_own).retry(), Retry::Steady, "{brokers_own:?}");
+        }
         assert_eq!(Error::Brokers(BrokerError::Unsettled).retry(), Retry::Backoff);
     }
 }
