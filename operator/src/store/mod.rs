@@ -62,6 +62,7 @@ impl Reconciler for StoreReconciler {
 #[cfg(test)]
 mod tests {
     use api::{DeletionPolicy, FINALIZER};
+    use kube::runtime::watcher::Event;
     use serde_json::json;
 
     use super::*;
@@ -116,6 +117,30 @@ mod tests {
         let status = &bodies[bodies.len() - 3]["status"];
         assert_eq!(status["conditions"][0]["status"], "False");
         assert_eq!(status["version"], serde_json::Value::Null);
+    }
+
+    #[tokio::test]
+    async fn a_store_with_a_volume_that_cannot_grow_looks_at_its_class_again() {
+        let path = claim_path("green-kafka");
+        let mut claim = claim("green-kafka", "green", store().metadata.uid.as_deref().unwrap());
+        claim["metadata"]["labels"]["app.kubernetes.io/managed-by"] = json!("greencommerce");
+        claim["spec"] = json!({"storageClassName": "slow", "resources": {"requests": {"storage": "1Gi"}}});
+        claim["status"] = json!({"phase": "Bound", "capacity": {"storage": "1Gi"}});
+        let class = json!({"metadata": {"name": "slow"}, "provisioner": "x", "allowVolumeExpansion": false});
+        let mut calls = vec![
+            Call::ok("GET /apis/storage.k8s.io/v1/storageclasses/slow", class),
+            Call::ok(format!("PATCH {PATH}?"), metadata()),
+        ];
+        for child in first_children() {
+            let [get, patch] = made(&child);
+            calls.extend((child != path).then_some(get).into_iter().chain([patch]));
+        }
+        calls.extend([reported(PATH, json!(store())), told("shop"), told("shop")]);
+        let (scenario, context, mut writers) = Scenario::of(calls);
+        writers.claims.apply_watcher_event(&Event::Apply(serde_json::from_value(claim).unwrap()));
+        let action = Box::pin(StoreReconciler.reconcile(&context, Arc::new(store()))).await.unwrap();
+        assert_eq!(action, Action::requeue(STORAGE_POLL));
+        scenario.finish();
     }
 
     /// A store on servers of others: of its own it makes only what no server is needed for.

@@ -42,7 +42,7 @@ pub(super) struct Plan {
 /// What a migration Job is known by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Hashes {
-    /// What its name ends in.
+    /// What its name ends in: six digits for the image and the settings, four for the database.
     pub(super) job: String,
     /// Its label: changes with the image and with the database, because one that was made anew is empty.
     pub(super) label: String,
@@ -135,9 +135,12 @@ fn hashes(of: &Validated, seen: &Seen, service: ServiceName) -> Hashes {
     let Image { pull_policy, pull_secrets, .. } = &of.image;
     let timeout = of.migration_timeout.as_secs().to_be_bytes();
     let parts = [image.as_bytes(), pull_policy.as_str().as_bytes(), &timeout];
-    let secrets = pull_secrets.iter().map(|secret| secret.name.as_bytes());
+    let settings = content_hash(parts.into_iter().chain(pull_secrets.iter().map(|secret| secret.name.as_bytes())));
     Hashes {
-        job: content_hash(parts.into_iter().chain(secrets).chain(identity)),
+        job: match identity {
+            Some(identity) => settings[..6].to_owned() + &content_hash([identity])[..4],
+            None => settings,
+        },
         label: content_hash([image.as_bytes()].into_iter().chain(identity)),
         of_any: content_hash([image.as_bytes()]),
     }
