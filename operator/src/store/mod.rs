@@ -132,8 +132,8 @@ mod tests {
             Call::ok(format!("PATCH {PATH}?"), metadata()),
         ];
         for child in first_children() {
-            let [get, patch] = made(&child);
-            calls.extend((child != path).then_some(get).into_iter().chain([patch]));
+            let [asked, written] = made(&child);
+            calls.extend((child != path).then_some(asked).into_iter().chain([written]));
         }
         calls.extend([reported(PATH, json!(store())), told("shop"), told("shop")]);
         let (scenario, context, mut writers) = Scenario::of(calls);

@@ -297,6 +297,31 @@ mod tests {
     }
 
     #[test]
+    fn a_database_that_is_migrated_anew_is_told_and_leaves_version_and_history_alone() {
+        let mut seen = complete("1.0.0");
+        let (ran, _) = look(&seen, &Wrote::default());
+        for known in &mut Arc::make_mut(seen.database.as_mut().unwrap()).status.as_mut().unwrap().databases {
+            known.identity = Some("7/16384".to_owned());
+        }
+        let again = |seen: &Seen| {
+            let validated = validate(&store("1.0.0"), seen).unwrap();
+            let plan = plan(&validated, seen, course(&validated, Some(&ran)));
+            derive(&validated, seen, &plan, Some(&ran), &Wrote::default(), Timestamp::UNIX_EPOCH)
+        };
+        // Which database its migrations were for was not noted: they run once more behind a store that is ready.
+        let (_, findings) = again(&seen);
+        assert!(finding_of(&findings, ConditionType::Ready).0, "{findings:?}");
+        // None was for this one: it is empty.
+        seen.jobs.clear();
+        let (status, findings) = again(&seen);
+        let told = |condition| (finding_of(&findings, condition).0, finding_of(&findings, condition).1);
+        assert_eq!(told(ConditionType::Ready), (false, Reason::Migrating));
+        assert_eq!(told(ConditionType::Progressing), (true, Reason::Migrating));
+        assert_eq!(told(ConditionType::Upgraded), (true, Reason::UpToDate));
+        assert_eq!((&status.version, &status.history), (&ran.version, &ran.history));
+    }
+
+    #[test]
     fn a_store_whose_every_part_is_ready_is_ready() {
         let (status, findings) = look(&complete("1.0.0"), &Wrote::default());
         let not_ready: Vec<_> =
