@@ -7,7 +7,7 @@ mod quantity;
 #[cfg(test)]
 mod tests;
 
-use api::{ANNOTATION_STORAGE, ConditionType, Reason, Storage};
+use api::{ANNOTATION_STORAGE, ANNOTATION_STORE_UID, ConditionType, Reason, Storage};
 use k8s_openapi::{
     NamespaceResourceScope,
     api::{
@@ -141,14 +141,16 @@ pub(crate) fn must_grow(want: &Storage, claim: Option<&PersistentVolumeClaim>) -
     bound.and_then(requested).is_some_and(|have| less(have, &Quantity::from(&want.size)))
 }
 
-/// What to ask for.
-pub(crate) fn claim(storage: &Storage, observed: &Observed) -> Claim {
+/// What to ask for. `store`: uid of the Store whose data it is to be, if it is a Store's. What was asked for on behalf of a
+/// former one counts no more: whoever takes its volume up takes it as it is.
+pub(crate) fn claim(storage: &Storage, store: Option<&str>, observed: &Observed) -> Claim {
     let want = Asked { size: Quantity::from(&storage.size), class: storage.class_name.clone() };
     let new = |state| Claim { size: want.size.clone(), class: want.class.clone(), asked: want.clone(), state };
     let Some((claim, have)) = observed.claim.as_ref().and_then(|claim| Some((claim, requested(claim)?))) else {
         return new(State::Pending);
     };
-    let (asked, class) = (Asked::of(claim), class_of(claim).map(str::to_owned));
+    let is_ours = claim.annotations().get(ANNOTATION_STORE_UID).map(String::as_str) == store;
+    let (asked, class) = (Asked::of(claim).filter(|_| is_ours), class_of(claim).map(str::to_owned));
     if is_unbound(claim) {
         return if is_as_asked(&want, have, asked.as_ref(), class.as_deref()) {
             Claim { size: have.clone(), class, asked: want, state: State::Pending }

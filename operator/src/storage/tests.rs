@@ -44,7 +44,7 @@ fn pending(requested: &str, asked: Option<&str>) -> PersistentVolumeClaim {
 }
 
 fn planned(want: &Storage, claim: PersistentVolumeClaim, class: Option<Class>) -> Claim {
-    super::claim(want, &Observed { claim: Some(claim), class })
+    super::claim(want, None, &Observed { claim: Some(claim), class })
 }
 
 fn told(state: &State) -> (bool, Reason, String) {
@@ -54,7 +54,7 @@ fn told(state: &State) -> (bool, Reason, String) {
 
 #[test]
 fn without_a_claim_the_wanted_size_is_claimed() {
-    let new = claim(&in_class("5Gi", "fast"), &Observed::default());
+    let new = claim(&in_class("5Gi", "fast"), None, &Observed::default());
     assert_eq!((new.size, new.class, new.state), (quantity("5Gi"), Some("fast".to_owned()), State::Pending));
     assert_eq!(new.asked.to_string(), "5Gi fast");
 }
@@ -114,6 +114,18 @@ fn a_spec_that_shrinks_is_told_to_put_back_what_the_volume_has() {
     assert_eq!((ready, reason), (false, Reason::SpecInvalid));
     assert!(message.contains("sizes only grow. Put 5Gi back"), "{message}");
     assert_eq!(planned(&size("5Gi"), bound_as_asked("5Gi", "5Gi"), None).state, State::Ready);
+}
+
+#[test]
+fn a_store_that_takes_up_a_larger_volume_takes_it_as_it_is() {
+    let mut left = bound_as_asked("5Gi", "5Gi");
+    left.annotations_mut().insert("greencommerce.dev/store-uid".to_owned(), "of the former".to_owned());
+    let observed = Observed { claim: Some(left), class: None };
+    let taken_up = claim(&size("2Gi"), Some("of this"), &observed);
+    assert_eq!((taken_up.size, taken_up.asked.to_string()), (quantity("5Gi"), "2Gi".to_owned()));
+    assert_eq!(taken_up.state, State::Ready);
+    let own = claim(&size("2Gi"), Some("of the former"), &observed);
+    assert!(matches!(own.state, State::Larger { .. }), "{own:?}");
 }
 
 #[test]

@@ -188,8 +188,8 @@ pub(super) fn validate(store: &Store, seen: &Seen) -> Result<Validated, Validate
         exposure: spec.exposure.unwrap_or_default(),
         database: spec.database,
         rotate: store.annotations().get(ANNOTATION_ROTATE).cloned(),
-        kafka: kafka(spec.kafka, seen)?,
-        cache: cache(spec.cache, seen)?,
+        kafka: kafka(spec.kafka, store.uid().as_deref(), seen)?,
+        cache: cache(spec.cache, store.uid().as_deref(), seen)?,
         services: services(&spec.services),
         given: give(&seen.guests),
         held_databases: held_databases(seen),
@@ -218,10 +218,10 @@ fn held_databases(seen: &Seen) -> BTreeSet<String> {
     held.map(|database| database.name.clone()).collect()
 }
 
-fn kafka(spec: api::Kafka, seen: &Seen) -> Result<Kafka, ValidateError> {
+fn kafka(spec: api::Kafka, store: Option<&str>, seen: &Seen) -> Result<Kafka, ValidateError> {
     Ok(match (spec.managed, spec.external) {
         (Some(kafka), None) => {
-            let server = data_server(kafka.image, &kafka.storage, kafka.resources, &seen.kafka.storage);
+            let server = data_server(kafka.image, &kafka.storage, kafka.resources, store, &seen.kafka.storage);
             Kafka::Managed(Box::new(server))
         }
         (None, Some(kafka)) => Kafka::External(kafka),
@@ -229,10 +229,10 @@ fn kafka(spec: api::Kafka, seen: &Seen) -> Result<Kafka, ValidateError> {
     })
 }
 
-fn cache(spec: api::Cache, seen: &Seen) -> Result<Cache, ValidateError> {
+fn cache(spec: api::Cache, store: Option<&str>, seen: &Seen) -> Result<Cache, ValidateError> {
     Ok(match (spec.managed, spec.external) {
         (Some(cache), None) => {
-            let server = data_server(cache.image, &cache.storage, cache.resources, &seen.cache.storage);
+            let server = data_server(cache.image, &cache.storage, cache.resources, store, &seen.cache.storage);
             Cache::Managed(Box::new(server))
         }
         (None, Some(cache)) => Cache::External(cache.url_secret_ref.name),
@@ -244,9 +244,10 @@ fn data_server(
     image: String,
     storage: &api::Storage,
     resources: Option<Resources>,
+    store: Option<&str>,
     observed: &storage::Observed,
 ) -> DataServer {
-    DataServer { image, resources, claim: storage::claim(storage, observed) }
+    DataServer { image, resources, claim: storage::claim(storage, store, observed) }
 }
 
 /// Every service that is not disabled; one that is not listed runs with its defaults.

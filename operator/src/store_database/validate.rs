@@ -149,6 +149,7 @@ pub(crate) fn validate(database: &StoreDatabase, reads: Reads) -> Result<Validat
     let namespace = namespace(database).to_owned();
     let owner = owner_reference(database);
     let store = store_of(database);
+    let store_uid = owning_store(database);
     let names = Names::of(database);
     let logins = logins(&names, &database.spec.databases, &reads.credentials)?;
     let wish = Wish { request: requested(database), interval: interval(database)? };
@@ -157,7 +158,7 @@ pub(crate) fn validate(database: &StoreDatabase, reads: Reads) -> Result<Validat
         (Some(managed), None, ServerReads::Managed(server)) => {
             let host = format!("{}.{namespace}.svc", names.server());
             let superuser = superuser(&names, &server)?;
-            let mode = managed_mode(managed, &server.storage, superuser);
+            let mode = managed_mode(managed, store_uid.as_deref(), &server.storage, superuser);
             (host, build::PORT, Mode::Managed(Box::new(mode)))
         }
         (None, Some(external), ServerReads::External(admin)) => {
@@ -167,7 +168,6 @@ pub(crate) fn validate(database: &StoreDatabase, reads: Reads) -> Result<Validat
     };
     let (suspend, adopts) = (database.spec.suspend, database.spec.adopt_retained_data);
     let identities = identities(database);
-    let store_uid = owning_store(database);
     Ok(Validated {
         name,
         namespace,
@@ -277,12 +277,17 @@ fn text(secret: &Secret, key: &str) -> Option<String> {
     String::from_utf8(bytes.0.clone()).ok().filter(|text| !text.is_empty())
 }
 
-fn managed_mode(managed: &ManagedDatabase, observed: &storage::Observed, superuser: Password) -> Managed {
+fn managed_mode(
+    managed: &ManagedDatabase,
+    store: Option<&str>,
+    observed: &storage::Observed,
+    superuser: Password,
+) -> Managed {
     Managed {
         image: managed.image.clone().unwrap_or_else(|| format!("postgres:{}", managed.version)),
         resources: DEFAULTS.with(managed.resources.as_ref()),
         seen: observed.claim.clone(),
-        claim: storage::claim(&managed.storage, observed),
+        claim: storage::claim(&managed.storage, store, observed),
         superuser,
     }
 }
