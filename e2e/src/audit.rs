@@ -24,6 +24,8 @@ pub struct Mark(u64);
 pub struct Request {
     /// Who asked: `system:serviceaccount:…`, or the name in a certificate.
     pub user: String,
+    /// The Pod whose token it asked with, where it is one's.
+    pub pod: String,
     /// What for: `get`, `patch`, ….
     pub verb: String,
     /// The API group of what it is about; empty for Kubernetes' core.
@@ -101,6 +103,7 @@ fn parse(line: &str) -> Option<Request> {
     };
     Some(Request {
         user: text(&entry["user"]["username"]),
+        pod: text(&entry["user"]["extra"]["authentication.kubernetes.io/pod-name"][0]),
         verb: text(&entry["verb"]),
         group: text(&of["apiGroup"]),
         resource,
@@ -116,7 +119,8 @@ mod tests {
     use super::*;
 
     const PATCH: &str = r#"{"kind":"Event","stage":"ResponseComplete","verb":"patch","requestURI":"/apis/apps/v1/namespaces/a/deployments/b/status?fieldManager=x",
-        "user":{"username":"system:serviceaccount:greencommerce-system:operator"},
+        "user":{"username":"system:serviceaccount:greencommerce-system:operator",
+            "extra":{"authentication.kubernetes.io/pod-name":["operator-5d9c-x2x"]}},
         "annotations":{"authorization.k8s.io/decision":"allow"},
         "objectRef":{"apiGroup":"apps","resource":"deployments","subresource":"status","namespace":"a","name":"b"},"responseStatus":{"code":200}}"#;
 
@@ -126,7 +130,7 @@ mod tests {
         let text = "system:serviceaccount:greencommerce-system:operator patch deployments/status a/b -> 200";
         assert_eq!(request.to_string(), text);
         assert!(request.is_write() && !request.forbidden);
-        assert_eq!(request.group, "apps");
+        assert_eq!((request.group.as_str(), request.pod.as_str()), ("apps", "operator-5d9c-x2x"));
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod cluster;
 mod diagnostics;
 mod events;
 mod forward;
+mod helm;
 mod kubectl;
 mod lies;
 mod load;
@@ -44,6 +45,7 @@ pub use cluster::{Cluster, unique, workspace};
 pub use diagnostics::is_ready;
 pub use events::events_of;
 pub use forward::Forward;
+pub use helm::Release;
 pub use kubectl::{Kubectl, Outcome};
 pub use lies::Lies;
 pub use load::{Load, Shot};
@@ -52,8 +54,8 @@ pub use manifest::documents;
 pub use report::{Failure, Report};
 pub use resource::{
     AUTOSCALERS, BUDGETS, CLAIMS, CLUSTER_ROLES, CONFIG_MAPS, DEPLOYMENTS, ENDPOINT_SLICES, EVENTS, INGRESSES, JOBS,
-    NAMESPACES, NODES, PODS, POLICIES, Resource, SECRETS, SERVICE_ACCOUNTS, SERVICES, STATEFUL_SETS, STORE_DATABASES,
-    STORE_SERVICES, STORE_TOPICS, STORES, VOLUMES,
+    LEASES, NAMESPACES, NODES, PODS, POLICIES, Resource, SECRETS, SERVICE_ACCOUNTS, SERVICES, STATEFUL_SETS,
+    STORE_DATABASES, STORE_SERVICES, STORE_TOPICS, STORES, VOLUMES,
 };
 pub use settings::Settings;
 pub use shop::{Call, Customer, Product, Shop};

@@ -1,4 +1,4 @@
-//! Whether it is so when a store says that it is ready: `kubectl wait` believes it.
+//! Whether it is so when a store says that it is ready, or that it has been upgraded: `kubectl wait` believes it.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -8,21 +8,22 @@ use tokio::{sync::watch, task::JoinSet, time::interval};
 
 use crate::{
     DEPLOYMENTS, STATEFUL_SETS, STORE_DATABASES, STORE_SERVICES, STORE_TOPICS, STORES, Store,
-    store::{SERVICES, is_settled},
+    store::{SERVICES, is_settled, says},
 };
 
 /// How often the conditions are looked at.
 const SAMPLE: Duration = Duration::from_millis(100);
 
 /// Somebody who looks at a store ten times a second. Whenever it says that it is ready at its present generation, every
-/// service runs the image that the spec asks for, to the last pod, and every part says of itself that it is ready.
+/// service runs the image that the spec asks for, to the last pod, and every part says of itself that it is ready. Whenever it
+/// says that it has been upgraded, every service is to run that image, and its Deployment too.
 #[derive(Debug)]
 pub struct Lies {
     stop: watch::Sender<bool>,
     told: JoinSet<Result<Vec<String>>>,
 }
 
-/// Something about a store that says that it is ready.
+/// Something about a store that says that it is ready, or upgraded.
 #[derive(Debug)]
 struct Doubt {
     /// What it is about.
@@ -66,18 +67,40 @@ async fn look(store: Store, mut end: watch::Receiver<bool>) -> Result<Vec<String
     }
 }
 
-/// What is not so although the store says that it is ready; nothing if it changed its mind meanwhile.
+/// What is not so although the store says so; nothing if it changed its mind meanwhile.
 async fn doubts(store: &Store) -> Result<Option<Vec<Doubt>>> {
-    let space = store.space();
-    let Some(seen) = space.find(STORES, store.name()).await? else { return Ok(Some(Vec::new())) };
-    if !is_settled(&seen) {
-        return Ok(Some(Vec::new()));
-    }
+    let Some(seen) = store.space().find(STORES, store.name()).await? else { return Ok(Some(Vec::new())) };
     let mut doubts = Vec::new();
-    for service in enabled(&seen) {
+    if says(&seen, "Upgraded") {
+        doubts.extend(about_the_upgrade(store, &seen).await?);
+    }
+    if is_settled(&seen) {
+        doubts.extend(about_readiness(store, &seen).await?);
+    }
+    // What was said counts only if it still is: the spec may have changed in between.
+    let now = store.space().find(STORES, store.name()).await?.unwrap_or_default();
+    Ok((now["metadata"]["resourceVersion"] == seen["metadata"]["resourceVersion"]).then_some(doubts))
+}
+
+async fn about_the_upgrade(store: &Store, seen: &Value) -> Result<Vec<Doubt>> {
+    let mut doubts = Vec::new();
+    for service in enabled(seen) {
+        let name = store.child(service);
+        let described = store.space().find(STORE_SERVICES, &name).await?.unwrap_or_default();
+        let deployment = store.space().find(DEPLOYMENTS, &name).await?.unwrap_or_default();
+        doubts.extend(of_the_upgrade(&wanted(seen, service), &name, &described, &deployment));
+    }
+    Ok(doubts)
+}
+
+async fn about_readiness(store: &Store, seen: &Value) -> Result<Vec<Doubt>> {
+    let (space, mut doubts) = (store.space(), Vec::new());
+    for service in enabled(seen) {
         let name = store.child(service);
         let deployment = space.find(DEPLOYMENTS, &name).await?.unwrap_or_default();
-        doubts.extend(of_the_image(&seen, &name, &deployment).or_else(|| of_the_pods(&name, &deployment)));
+        doubts.extend(
+            of_the_image(&wanted(seen, service), &name, &deployment).or_else(|| of_the_pods(&name, &deployment)),
+        );
     }
     for server in space.list(STATEFUL_SETS).await?.iter().filter(|server| !is_whole(server)) {
         doubts.push(Doubt::new(server, &server["status"]));
@@ -88,9 +111,7 @@ async fn doubts(store: &Store) -> Result<Option<Vec<Doubt>>> {
         doubts
             .extend(ours.filter(|part| !is_settled(part)).map(|part| Doubt::new(part, &part["status"]["conditions"])));
     }
-    // What was said counts only if it still is: the spec may have changed in between.
-    let now = space.find(STORES, store.name()).await?.unwrap_or_default();
-    Ok((now["metadata"]["resourceVersion"] == seen["metadata"]["resourceVersion"]).then_some(doubts))
+    Ok(doubts)
 }
 
 impl Doubt {
@@ -108,12 +129,35 @@ fn enabled(store: &Value) -> impl Iterator<Item = &'static str> {
     SERVICES.into_iter().filter(move |name| !disabled(name))
 }
 
-fn of_the_image(store: &Value, name: &str, deployment: &Value) -> Option<Doubt> {
+/// What the name of the image ends in that a service is to run: the whole of it where the repository is known.
+fn wanted(store: &Value, service: &str) -> String {
     let spec = &store["spec"];
-    let tag = spec["image"]["tag"].as_str().or_else(|| spec["version"].as_str())?;
-    let image = deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap_or("no image");
-    let truth = || format!("Ready while {name} has {image} instead of {tag}");
-    (!image.ends_with(&format!(":{tag}"))).then(|| Doubt { of: name.to_owned(), sure: true, truth: truth() })
+    let entry = spec["services"].as_array().into_iter().flatten().find(|entry| entry["name"] == service);
+    let own = entry.and_then(|entry| entry["version"].as_str());
+    let tag = own.or_else(|| spec["image"]["tag"].as_str()).or_else(|| spec["version"].as_str()).unwrap_or_default();
+    format!("{}:{tag}", spec["image"]["repository"].as_str().unwrap_or_default())
+}
+
+/// The image of a Deployment, if there is one.
+fn image(deployment: &Value) -> Option<&str> {
+    deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str()
+}
+
+fn of_the_image(wanted: &str, name: &str, deployment: &Value) -> Option<Doubt> {
+    let image = image(deployment).unwrap_or("no image");
+    let truth = || format!("Ready while {name} has {image} instead of {wanted}");
+    (!image.ends_with(wanted)).then(|| Doubt { of: name.to_owned(), sure: true, truth: truth() })
+}
+
+/// A Deployment that somebody took away comes back; it is no matter of the upgrade.
+fn of_the_upgrade(wanted: &str, name: &str, service: &Value, deployment: &Value) -> Option<Doubt> {
+    let described = service["spec"]["image"].as_str().unwrap_or("no image");
+    let doubt = |truth: String| Doubt { of: format!("the upgrade of {name}"), sure: true, truth };
+    if !described.ends_with(wanted) {
+        return Some(doubt(format!("Upgraded while StoreService {name} is to run {described} instead of {wanted}")));
+    }
+    let image = image(deployment).filter(|image| *image != described)?;
+    Some(doubt(format!("Upgraded while Deployment {name} has {image} instead of {described}")))
 }
 
 fn of_the_pods(name: &str, deployment: &Value) -> Option<Doubt> {
@@ -146,10 +190,27 @@ mod tests {
     #[test]
     fn a_store_that_is_ready_runs_the_image_it_asks_for() {
         let store = |image: Value| json!({"spec": {"version": "1.0.0", "image": image}});
-        let doubt = |store: &Value, image: &str| of_the_image(store, "green-cart", &deployment(image, 2)).is_some();
+        let doubt = |store: &Value, image: &str| {
+            of_the_image(&wanted(store, "cart"), "green-cart", &deployment(image, 2)).is_some()
+        };
         assert!(!doubt(&store(json!(null)), "shop:1.0.0") && doubt(&store(json!(null)), "shop:0.9.0"));
         assert!(!doubt(&store(json!({"tag": "a"})), "shop:a") && doubt(&store(json!({"tag": "a"})), "shop:1.0.0"));
-        assert!(of_the_image(&store(json!(null)), "green-cart", &json!(null)).is_some(), "there is none at all");
+        assert!(doubt(&store(json!({"repository": "mirror/shop"})), "shop:1.0.0"), "it is from elsewhere");
+        assert!(of_the_image(":1.0.0", "green-cart", &json!(null)).is_some(), "there is none at all");
+    }
+
+    #[test]
+    fn a_store_that_has_been_upgraded_asks_every_service_for_its_image_and_each_asks_its_pods() {
+        let services = json!([{"name": "cart", "version": "1.1.0"}]);
+        let store = json!({"spec": {"version": "1.0.0", "services": services}});
+        let doubt = |service: &str, described: &str, image: &str| {
+            let described = json!({"spec": {"image": described}});
+            of_the_upgrade(&wanted(&store, service), "green", &described, &deployment(image, 2)).is_some()
+        };
+        assert!(!doubt("auth", "shop:1.0.0", "shop:1.0.0") && !doubt("cart", "shop:1.1.0", "shop:1.1.0"));
+        assert!(doubt("cart", "shop:1.0.0", "shop:1.0.0"), "it is not asked for its own");
+        assert!(doubt("auth", "shop:1.0.0", "shop:0.9.0"), "it does not run what it is asked for");
+        assert!(of_the_upgrade(":1.0.0", "green", &json!(null), &json!(null)).is_some(), "it is not there");
     }
 
     #[test]

@@ -50,6 +50,8 @@ resources! {
     INGRESSES = "/apis/networking.k8s.io/v1" "ingresses";
     /// Network policies.
     POLICIES = "/apis/networking.k8s.io/v1" "networkpolicies";
+    /// Leases, by which operators agree on their leader.
+    LEASES = "/apis/coordination.k8s.io/v1" "leases";
     /// Roles of the whole cluster.
     CLUSTER_ROLES = "/apis/rbac.authorization.k8s.io/v1" "clusterroles";
     /// Stores.

@@ -116,10 +116,13 @@ impl Store {
 
 /// Whether a Store, or one of its parts, is ready and has nothing newer to look at.
 pub(crate) fn is_settled(object: &Value) -> bool {
-    let generation = &object["metadata"]["generation"];
-    let ready = condition(object, "Ready");
-    ready.is_some_and(|ready| ready["status"] == "True" && &ready["observedGeneration"] == generation)
-        && &object["status"]["observedGeneration"] == generation
+    says(object, "Ready") && object["status"]["observedGeneration"] == object["metadata"]["generation"]
+}
+
+/// Whether the condition holds, of the object as it is described now.
+pub(crate) fn says(object: &Value, type_: &str) -> bool {
+    let held = condition(object, type_);
+    held.is_some_and(|held| held["status"] == "True" && held["observedGeneration"] == object["metadata"]["generation"])
 }
 
 /// As `kubectl rollout status` sees it.

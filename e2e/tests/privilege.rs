@@ -1,25 +1,52 @@
 //! The operator's rights are those it uses: all of them, and no others. The API server's audit log is the measure.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, fmt, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    AUTOSCALERS, BUDGETS, CLAIMS, CLUSTER_ROLES, CONFIG_MAPS, Cluster, INGRESSES, Request, Resource, SERVICES,
+    AUTOSCALERS, BUDGETS, CLAIMS, CLUSTER_ROLES, CONFIG_MAPS, Cluster, INGRESSES, PODS, Request, Resource, SERVICES,
     STORE_SERVICES, STORE_TOPICS, STORES, Seen, Space, Store, wait_until,
 };
 use serde_json::{Value, json};
 
 const READY: Duration = Duration::from_mins(3);
-/// The operator's name as a user, and the name of its role.
+/// The operator's name as a user, and the names of its roles.
 const OPERATOR: &str = "system:serviceaccount:greencommerce-system:greencommerce-operator";
-const ROLE: &str = "greencommerce-operator";
+const CLUSTER_ROLE: &str = "greencommerce-system-greencommerce-operator";
+const LEADER_ROLE: &str = "greencommerce-operator-leader";
 
 /// Rights that a run may do without, and why they are granted.
 const SPARED: [(&str, &str); 1] =
     [("events.k8s.io/events patch", "an event is counted up only when it comes again within minutes")];
 
-/// A right: `group/resource verb`.
-type Right = String;
+/// What may be done, or was.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Right {
+    /// `group/resource`.
+    what: String,
+    verb: String,
+    /// The namespace and the object that it ends with, where it is so limited.
+    namespace: Option<String>,
+    name: Option<String>,
+}
+
+impl Right {
+    /// Whether it is enough for a request.
+    fn covers(&self, asked: &Self) -> bool {
+        let within = |limit: &Option<String>, asked: &Option<String>| limit.is_none() || limit == asked;
+        self.what == asked.what
+            && self.verb == asked.verb
+            && within(&self.namespace, &asked.namespace)
+            && within(&self.name, &asked.name)
+    }
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.what, self.verb)?;
+        self.name.as_ref().map_or(Ok(()), |name| write!(f, " {name}"))
+    }
+}
 
 /// It comes late in the alphabet and looks at the whole log, so that what the other tests make the operator do counts.
 #[tokio::test]
@@ -36,43 +63,69 @@ async fn every_right_of_the_operator_is_used_and_it_asks_for_no_other() -> Resul
 
     // When its requests are held against its rights
     let granted = granted(&cluster).await?;
+    let pods = pods_of_the_present_operator(&cluster).await?;
     let requests = cluster.audit_log().all()?;
-    let asked: Vec<&Request> = requests.iter().filter(|request| request.user == OPERATOR).collect();
-    ensure!(asked.len() > 100, "the audit log has {} requests of {OPERATOR}", asked.len());
+    let is_of_it = |request: &&Request| request.user == OPERATOR && request.pod.starts_with(&pods);
+    let asked: Vec<&Request> = requests.iter().filter(is_of_it).collect();
+    ensure!(asked.len() > 100, "the audit log has {} requests of {OPERATOR} in {pods}*", asked.len());
 
     // Then it was never refused for want of a right (an API server that has just started refuses until it has read the roles),
-    let wants = |asked: &&&Request| asked.forbidden && !used_by(asked).iter().all(|right| granted.contains(right));
+    let is_granted = |asked: &Right| granted.iter().any(|right| right.covers(asked));
+    let wants = |asked: &&&Request| asked.forbidden && !used_by(asked).iter().all(is_granted);
     let refused: Vec<String> = asked.iter().filter(wants).map(ToString::to_string).collect();
     assert_eq!(refused, Vec::<String>::new());
     // and has no right that it never used.
     let used: BTreeSet<Right> = asked.iter().flat_map(|request| used_by(request)).collect();
-    let spared = |right: &&Right| SPARED.iter().any(|(spared, _)| right.as_str() == *spared);
-    let idle: Vec<&Right> = granted.difference(&used).filter(|right| !spared(right)).collect();
+    let is_idle = |right: &&Right| !used.iter().any(|used| right.covers(used));
+    let idle: Vec<String> = granted.iter().filter(is_idle).map(ToString::to_string).collect();
+    let idle: Vec<&String> = idle.iter().filter(|right| SPARED.iter().all(|(spared, _)| right != spared)).collect();
     ensure!(idle.is_empty(), "granted and never used: {idle:?}");
     Ok(())
+}
+
+/// How the names of the operator's Pods begin. What an operator of before did on this cluster does not count.
+async fn pods_of_the_present_operator(cluster: &Cluster) -> Result<String> {
+    let pods = cluster.operator().select(PODS, "app.kubernetes.io/instance=greencommerce").await?;
+    let hash = |pod: &Value| pod["metadata"]["labels"]["pod-template-hash"].as_str().map(str::to_owned);
+    let hashes: BTreeSet<String> = pods.iter().filter_map(hash).collect();
+    ensure!(hashes.len() == 1, "the operator's Pods are of one template: {hashes:?}");
+    Ok(format!("greencommerce-operator-{}-", hashes.into_iter().next().unwrap_or_default()))
 }
 
 /// The rights of the operator's roles, one by one. A wildcard would be a right that nobody uses.
 async fn granted(cluster: &Cluster) -> Result<BTreeSet<Right>> {
     let rbac = "/apis/rbac.authorization.k8s.io/v1";
-    let everywhere = format!("{rbac}/{}/{ROLE}", CLUSTER_ROLES.plural());
-    let beside_it = format!("{rbac}/namespaces/{}/roles/{ROLE}-leader", cluster.operator().name());
+    let everywhere = format!("{rbac}/{}/{CLUSTER_ROLE}", CLUSTER_ROLES.plural());
+    let beside_it = format!("{rbac}/namespaces/{}/roles/{LEADER_ROLE}", cluster.operator().name());
     let mut granted = BTreeSet::new();
     for role in [everywhere, beside_it] {
         let role = cluster.api().get(&role).await?;
-        granted.extend(role["rules"].as_array().context("a role without rules")?.iter().flat_map(rights));
+        let namespace = role["metadata"]["namespace"].as_str();
+        let rules = role["rules"].as_array().context("a role without rules")?;
+        granted.extend(rules.iter().flat_map(|rule| rights(rule, namespace)));
     }
     Ok(granted)
 }
 
-fn rights(rule: &Value) -> Vec<Right> {
+fn rights(rule: &Value, namespace: Option<&str>) -> Vec<Right> {
     let texts = |field: &str| -> Vec<String> {
         rule[field].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
     };
+    let mut names: Vec<Option<String>> = texts("resourceNames").into_iter().map(Some).collect();
+    if names.is_empty() {
+        names.push(None);
+    }
     let mut all = Vec::new();
     for group in texts("apiGroups") {
         for resource in texts("resources") {
-            all.extend(texts("verbs").into_iter().map(|verb| format!("{group}/{resource} {verb}")));
+            for (verb, name) in texts("verbs").iter().flat_map(|verb| names.iter().map(move |name| (verb, name))) {
+                all.push(Right {
+                    what: format!("{group}/{resource}"),
+                    verb: verb.clone(),
+                    namespace: namespace.map(str::to_owned),
+                    name: name.clone(),
+                });
+            }
         }
     }
     all
@@ -80,7 +133,13 @@ fn rights(rule: &Value) -> Vec<Right> {
 
 /// What a request needs a right to. To apply an object that is not there is to create it.
 fn used_by(request: &Request) -> Vec<Right> {
-    let right = |verb: &str| format!("{}/{} {verb}", request.group, request.resource);
+    let (namespace, name) = request.object.split_once('/').unwrap_or_default();
+    let right = |verb: &str| Right {
+        what: format!("{}/{}", request.group, request.resource),
+        verb: verb.to_owned(),
+        namespace: Some(namespace.to_owned()),
+        name: Some(name.to_owned()),
+    };
     let creates = request.verb == "patch" && request.code == 201;
     creates.then(|| right("create")).into_iter().chain([right(&request.verb)]).collect()
 }
@@ -156,7 +215,8 @@ async fn a_service_that_needs_less_loses_what_it_had(cluster: &Cluster) -> Resul
     space.remove(READY).await
 }
 
-/// Where no pod may run, a store still has its claims, and a larger size is held against the storage class.
+/// Where no pod may run, a store says so in the words of an event. It still has its claims, and a larger size is held against
+/// the storage class.
 async fn a_volume_that_is_to_grow_has_its_class_looked_at(cluster: &Cluster) -> Result<()> {
     let space = cluster.namespace("privilege-growth").await?;
     let quota = json!({
@@ -165,7 +225,8 @@ async fn a_volume_that_is_to_grow_has_its_class_looked_at(cluster: &Cluster) -> 
     space.apply(&quota.to_string()).await?;
     let store = Store::new((*space).clone(), "growing");
     space.apply(&manifest(&store, "1Gi")).await?;
-    looked_at(&space, &store, "VolumePending").await?;
+    told(&space, &store, "StorageReady", "VolumePending").await?;
+    told(&space, &store, "EventsReady", "PodsRefused").await?;
     // A volume that is made for the broker's claim is bound to it, pod or no pod. A claim without one would be made anew.
     let broker = "growing-kafka";
     let claim = space.get(CLAIMS, broker).await?;
@@ -184,7 +245,7 @@ async fn a_volume_that_is_to_grow_has_its_class_looked_at(cluster: &Cluster) -> 
     })
     .await?;
     space.apply(&manifest(&store, "2Gi")).await?;
-    looked_at(&space, &store, "VolumeExpansionUnsupported").await?;
+    told(&space, &store, "StorageReady", "VolumeExpansionUnsupported").await?;
     space.delete(STORES, store.name()).await?;
     space.wait_gone(STORES, store.name(), READY).await?;
     cluster.kubectl().run(["delete", "persistentvolume", space.name()]).await?;
@@ -200,11 +261,11 @@ fn manifest(store: &Store, size: &str) -> String {
     .to_string()
 }
 
-async fn looked_at(space: &Space, store: &Store, reason: &str) -> Result<()> {
-    wait_until(space, &format!("the volumes to be told as {reason}"), READY, async || {
+async fn told(space: &Space, store: &Store, condition: &str, reason: &str) -> Result<()> {
+    wait_until(space, &format!("{condition} to say {reason}"), READY, async || {
         let conditions = store.get().await?["status"]["conditions"].clone();
-        let of_storage = conditions.as_array().into_iter().flatten().find(|told| told["type"] == "StorageReady");
-        let told = of_storage.is_some_and(|told| told["reason"] == reason);
+        let held = conditions.as_array().into_iter().flatten().find(|held| held["type"] == condition);
+        let told = held.is_some_and(|held| held["reason"] == reason);
         Ok(Seen::when(told, conditions.to_string()))
     })
     .await

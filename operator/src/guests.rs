@@ -1,9 +1,13 @@
 //! Guests: services that users add to a store. Each may ask the store for a database and for paths at its gateway; who comes
 //! first has them. Pure, but for the look into the cache.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use api::{PortName, ServiceName, Store, StoreService};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Resource, ResourceExt};
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +42,15 @@ impl Given {
     /// The routes.
     pub(crate) fn routes(&self) -> impl Iterator<Item = &Route> {
         self.routes.values().map(|(_, route)| route)
+    }
+
+    /// Adds these routes, as far as nobody was given them.
+    pub(crate) fn keep(mut self, routes: &[Route]) -> Self {
+        for route in routes {
+            let kept = || (host(route).to_owned(), route.clone());
+            self.routes.entry(route.prefix.clone()).or_insert_with(kept);
+        }
+        self
     }
 
     /// Names of the databases.
@@ -94,6 +107,18 @@ pub(crate) fn give(guests: &[Arc<StoreService>]) -> Given {
     given
 }
 
+/// The routes by which the gateway leads to one of these services.
+pub(crate) fn leading_to(services: &BTreeSet<String>, gateway: &ConfigMap) -> Vec<Route> {
+    let text = gateway.data.as_ref().and_then(|data| data.get(ROUTES_FILE)).filter(|_| !services.is_empty());
+    let table: RouteTable = text.and_then(|text| serde_yaml::from_str(text).ok()).unwrap_or_default();
+    table.routes.into_iter().filter(|route| services.contains(host(route))).collect()
+}
+
+/// Name of the service to which a route leads.
+fn host(route: &Route) -> &str {
+    route.upstream.trim_start_matches("http://").split(':').next().unwrap_or_default()
+}
+
 /// The routes that a guest asks for.
 pub(crate) fn routes_of(guest: &StoreService) -> Vec<Route> {
     let Some(port) = guest.spec.ports.iter().find(|port| port.name == PortName::Http) else { return Vec::new() };
@@ -132,6 +157,19 @@ mod tests {
         assert_eq!(given.databases().collect::<Vec<_>>(), ["other", "parcels"]);
         assert_eq!(given.refused_to(&early), None);
         assert_eq!(given.refused_to(&late), Some(("the route /api/parcels".to_owned(), "zzz".to_owned())));
+    }
+
+    #[test]
+    fn a_guest_that_cannot_be_read_keeps_its_routes_unless_another_has_them() {
+        let route =
+            |prefix: &str, guest: &str| Route { prefix: prefix.to_owned(), upstream: format!("http://{guest}:8080") };
+        let routes = vec![route("/one", "one"), route("/shared", "one"), route("/gone", "gone")];
+        let text = serde_yaml::to_string(&RouteTable { routes }).unwrap();
+        let data = Some([(ROUTES_FILE.to_owned(), text)].into());
+        let kept = leading_to(&["one".to_owned()].into(), &ConfigMap { data, ..ConfigMap::default() });
+        let given = give(&[guest("two", "2026-01-01T00:00:00Z", "/shared", "two")]).keep(&kept);
+        let leads: Vec<(&str, &str)> = given.routes().map(|route| (route.prefix.as_str(), host(route))).collect();
+        assert_eq!(leads, [("/one", "one"), ("/shared", "two")]);
     }
 
     #[test]

@@ -7,6 +7,8 @@ mod guests;
 mod leader;
 mod manager;
 mod network;
+mod refused;
+mod rounds;
 mod storage;
 mod store;
 pub mod store_database;
@@ -15,3 +17,4 @@ pub mod store_topic;
 mod workload;
 
 pub use cli::Cli;
+pub use framework::{Gate, NotLeading};

@@ -14,10 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     framework::{
-        Cache, Context, Gate, Phases, Queues, Receivers, Telemetry, TraceWrites, Uptime, install_metrics,
-        run as run_controller, serve_ops, show_leading, tell_of_malformed,
+        Cache, Context, Deadline, Gate, Phases, Queues, Receivers, Telemetry, TraceWrites, Uptime, attend_to_malformed,
+        install_metrics, run as run_controller, serve_ops, show_leading,
     },
     leader::{Candidate, Leadership},
+    rounds,
     store::StoreReconciler,
     store_database::StoreDatabaseReconciler,
     store_service::StoreServiceReconciler,
@@ -122,7 +123,7 @@ impl Operator {
         }
         let ops = serve_ops(settings.ops_addr, context, figures);
         operator.others.spawn(async move { ("the ops port", ops.await.context("cannot serve health and metrics")) });
-        operator.start_controllers(receivers);
+        operator.start_controllers(receivers, queues);
         if let Some(candidate) = settings.candidate {
             operator.stand(Leadership::new(client, candidate, gate, uptime));
         } else {
@@ -132,7 +133,7 @@ impl Operator {
         Ok(operator)
     }
 
-    fn start_controllers(&mut self, receivers: Receivers) {
+    fn start_controllers(&mut self, receivers: Receivers, queues: Queues) {
         let Receivers { stores, services, databases, topics } = receivers;
         macro_rules! controller {
             ($name:literal, $reconciler:expr, $queue:expr) => {
@@ -147,15 +148,19 @@ impl Operator {
         controller!("the StoreService controller", StoreServiceReconciler, services);
         controller!("the StoreDatabase controller", StoreDatabaseReconciler, databases);
         controller!("the StoreTopic controller", StoreTopicReconciler, topics);
+        let rounds = rounds::walk(self.context.clone(), queues, self.phases.clone());
+        self.controllers.spawn(async move {
+            rounds.await;
+            ("the rounds", Ok(()))
+        });
         let (context, Phases { lead, stop }) = (self.context.clone(), self.phases.clone());
         self.controllers.spawn(async move {
-            let tell = async {
+            let attend = async {
                 lead.cancelled().await;
-                tell_of_malformed(&context).await;
-                stop.cancelled().await;
+                attend_to_malformed(&context).await
             };
-            tokio::select! { () = stop.cancelled() => {}, () = tell => {} }
-            ("telling of malformed objects", Ok(()))
+            tokio::select! { () = stop.cancelled() => {}, never = attend => match never {} }
+            ("attending to malformed objects", Ok(()))
         });
     }
 
@@ -183,6 +188,7 @@ impl Operator {
     async fn leave(mut self) {
         self.phases.stop.cancel();
         let gate = &self.context.gate;
+        gate.leave();
         if gate.is_open() && timeout(FINISH, all(&mut self.controllers)).await.is_err() {
             gate.drain();
             tracing::info!("reconciliations are cut short");
@@ -209,7 +215,8 @@ async fn all(parts: &mut Parts) {
     while parts.join_next().await.is_some() {}
 }
 
-/// A client that the API server's audit log can tell from others, and that writes only through the gate.
+/// A client that the API server's audit log can tell from others, that waits for no answer without end, and that writes only
+/// through the gate.
 async fn client(gate: &Gate) -> anyhow::Result<Client> {
     let mut config = Config::infer()
         .await
@@ -217,7 +224,7 @@ async fn client(gate: &Gate) -> anyhow::Result<Client> {
     let agent = HeaderValue::from_static(concat!("greencommerce-operator/", env!("CARGO_PKG_VERSION")));
     config.headers.push((USER_AGENT, agent));
     let client = ClientBuilder::try_from(config).context("cannot set up the connection to the API server")?;
-    Ok(client.with_layer(gate).with_layer(&TraceWrites).build())
+    Ok(client.with_layer(&Deadline::STANDARD).with_layer(gate).with_layer(&TraceWrites).build())
 }
 
 type Ended = Result<(&'static str, anyhow::Result<()>), JoinError>;
@@ -287,6 +294,22 @@ mod tests {
         tokio::task::yield_now().await;
         operator.leave().await;
         assert_eq!(*story.lock().unwrap(), ["last write", "lease released"]);
+    }
+
+    #[tokio::test]
+    async fn a_look_at_a_silent_server_holds_nobody_up() {
+        let (mut operator, story) = operator();
+        operator.hold_lease(&story);
+        let gate = operator.context.gate.clone();
+        operator.controllers.spawn(async move {
+            gate.look(std::future::pending::<()>()).await.unwrap_err();
+            ("a controller", Ok(()))
+        });
+        tokio::task::yield_now().await;
+        let started = std::time::Instant::now();
+        operator.leave().await;
+        assert_eq!(*story.lock().unwrap(), ["lease released"]);
+        assert!(started.elapsed() < FINISH / 4);
     }
 
     #[tokio::test]

@@ -37,7 +37,7 @@ pub(crate) struct Observed {
 pub(crate) enum Class {
     /// Whether it can grow volumes.
     Grows(bool),
-    /// The operator looks after one namespace, and classes belong to none.
+    /// The operator has no right to read classes, which belong to no namespace.
     Hidden,
 }
 
@@ -286,8 +286,8 @@ impl State {
     fn why_it_cannot_grow(&self, name: &str) -> String {
         match self {
             Self::Hidden { have, want } => format!(
-                "{name} has {have}, and this operator, which looks after one namespace, may not see whether its storage \
-                 class can grow it to {want}. Where it can, set the claim's request to {want}",
+                "{name} has {have}, and this operator has no right to see whether its storage class can grow it to {want}. \
+                 Where it can, set the claim's request to {want}",
             ),
             Self::Unsupported { class, have, want } => {
                 let class = class.as_deref().unwrap_or("of the volume");

@@ -7,9 +7,11 @@ use std::time::Duration;
 #[path = "common/own_server.rs"]
 mod own_server;
 
-use operator::store_database::sql::{
-    Conflict, Identifier, Login, Mark, Outcome, Password, Seat, Server, Spare, SqlError, Tenancy, ensure, remove,
-    retire,
+use operator::{
+    Gate,
+    store_database::sql::{
+        self, Conflict, Identifier, Login, Mark, Outcome, Password, Seat, Server, Spare, SqlError, Tenancy,
+    },
 };
 use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions, postgres::PgSslMode};
 
@@ -48,6 +50,18 @@ impl OwnServer {
             .connect()
             .await
     }
+}
+
+async fn ensure(server: &Server, tenancy: &Tenancy, logins: &[Login]) -> Result<Outcome, SqlError> {
+    sql::ensure(&Gate::open(), server, tenancy, logins).await
+}
+
+async fn retire(server: &Server, tenancy: &Tenancy, login: &Login) -> Result<(), SqlError> {
+    sql::retire(&Gate::open(), server, tenancy, login).await
+}
+
+async fn remove(server: &Server, tenancy: &Tenancy, names: &[Identifier]) -> Result<(), SqlError> {
+    sql::remove(&Gate::open(), server, tenancy, names).await
 }
 
 fn login(name: &str) -> Login {

@@ -9,9 +9,12 @@ use std::{
 };
 
 use devenv::Backing;
-use operator::store_topic::{
-    brokers::{BrokerError, Brokers, Outcome},
-    plan::{Action, Desired, Refusal},
+use operator::{
+    Gate,
+    store_topic::{
+        brokers::{BrokerError, Brokers, Outcome},
+        plan::{Action, Desired, Refusal},
+    },
 };
 
 fn bootstrap() -> String {
@@ -33,11 +36,11 @@ fn desired(partitions: u32, config: &[(&str, &str)]) -> Desired {
 }
 
 async fn ensure(topic: &str, desired: &Desired) -> Result<Outcome, BrokerError> {
-    Brokers::new(&bootstrap()).unwrap().ensure(topic, desired).await
+    Brokers::new(&Gate::open(), &bootstrap()).unwrap().ensure(topic, desired).await
 }
 
 async fn delete(topic: &str) {
-    Brokers::new(&bootstrap()).unwrap().delete(topic).await.unwrap();
+    Brokers::new(&Gate::open(), &bootstrap()).unwrap().delete(topic).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,7 +98,8 @@ async fn more_replicas_than_brokers_are_refused_but_a_broker_may_still_come() {
 async fn brokers_that_are_away_are_an_error_within_the_time_limit() {
     let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let start = Instant::now();
-    let away = Brokers::new(&unused.to_string()).unwrap().ensure("any", &desired(1, &[])).await.unwrap_err();
+    let away =
+        Brokers::new(&Gate::open(), &unused.to_string()).unwrap().ensure("any", &desired(1, &[])).await.unwrap_err();
     assert!(matches!(away, BrokerError::Unreachable { .. }), "{away:?}");
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }

@@ -78,6 +78,9 @@ pub(crate) struct Wait {
     pub(crate) goal: Goal,
     #[command(flatten)]
     pub(crate) patience: Patience,
+    /// Form of the output: a sentence, or the Store at the end, which is null where it is gone
+    #[arg(long, short, value_enum, default_value = "table")]
+    pub(crate) output: Format,
 }
 
 /// How long to wait.
@@ -120,7 +123,7 @@ pub(crate) struct Common {
     pub(crate) wait: bool,
     #[command(flatten)]
     pub(crate) patience: Patience,
-    /// Form of the output: a sentence, or the Store after the change
+    /// Form of the output: a sentence, or the Store after the change, and after the wait if there is one
     #[arg(long, short, value_enum, default_value = "table")]
     pub(crate) output: Format,
 }

@@ -1,5 +1,7 @@
 //! What can go wrong, each in one line that says what to do.
 
+use kube::runtime::watcher;
+
 /// Why a command did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -63,6 +65,21 @@ pub(crate) fn cause(error: &kube::Error) -> String {
             format!("the API server cannot be reached ({}): check --context and --kubeconfig", chain(error))
         }
         _ => chain(error),
+    }
+}
+
+/// Why a watch failed, in one line, and what to do.
+pub(crate) fn watch_cause(error: &watcher::Error) -> String {
+    answer_to_watch(error).map_or_else(|| chain(error), cause)
+}
+
+/// What the API server said to a list or a watch.
+pub(crate) fn answer_to_watch(error: &watcher::Error) -> Option<&kube::Error> {
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => Some(error),
+        watcher::Error::WatchError(_) | watcher::Error::NoResourceVersion => None,
     }
 }
 

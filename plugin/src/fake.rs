@@ -22,17 +22,28 @@ impl Calls {
     }
 }
 
+/// The beginning of calls, and what is said to them.
+pub(crate) type Answer = (&'static str, Value);
+
 /// A cluster whose API server gives each answer to the calls that begin with its line. An answer that is a text is sent as
 /// it is.
-pub(crate) fn cluster(answers: Vec<(&'static str, Value)>) -> (Cluster, Calls) {
+pub(crate) fn cluster(answers: Vec<Answer>) -> (Cluster, Calls) {
+    changing(answers, Vec::new())
+}
+
+/// A cluster whose API server gives `after` before all others once something was written.
+pub(crate) fn changing(answers: Vec<Answer>, after: Vec<Answer>) -> (Cluster, Calls) {
     let calls = Calls::default();
-    let (answers, seen) = (Arc::new(answers), calls.clone());
-    let server = tower::service_fn(move |request: Request<Body>| answer(answers.clone(), seen.clone(), request));
+    let (answers, after, seen) = (Arc::new(answers), Arc::new(after), calls.clone());
+    let server = tower::service_fn(move |request: Request<Body>| {
+        let after = if seen.writes().is_empty() { Arc::default() } else { after.clone() };
+        answer([after, answers.clone()], seen.clone(), request)
+    });
     (Cluster { client: Client::new(server, "shop"), namespace: "shop".to_owned() }, calls)
 }
 
 async fn answer(
-    answers: Arc<Vec<(&'static str, Value)>>,
+    answers: [Arc<Vec<Answer>>; 2],
     calls: Calls,
     request: Request<Body>,
 ) -> Result<Response<Body>, Infallible> {
@@ -40,11 +51,12 @@ async fn answer(
     let bytes = request.into_body().collect_bytes().await.unwrap_or_default();
     calls.0.lock().unwrap().push((line.clone(), serde_json::from_slice(&bytes).unwrap_or(Value::Null)));
     let forbidden = json!({"kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden", "message": "no"});
-    let (status, body) = match answers.iter().find(|(begin, _)| line.starts_with(begin)) {
-        Some((_, Value::String(text))) => (200, text.clone()),
-        Some((_, answer)) => (200, answer.to_string()),
-        None => (403, forbidden.to_string()),
-    };
+    let (status, body) =
+        match answers.iter().flat_map(|answers| answers.iter()).find(|(begin, _)| line.starts_with(begin)) {
+            Some((_, Value::String(text))) => (200, text.clone()),
+            Some((_, answer)) => (200, answer.to_string()),
+            None => (403, forbidden.to_string()),
+        };
     Ok(Response::builder().status(status).body(Body::from(body.into_bytes())).unwrap())
 }
 

@@ -11,4 +11,5 @@ mod manifests;
 mod operator;
 mod plugin;
 mod readme;
+mod scoped;
 mod upgrade;

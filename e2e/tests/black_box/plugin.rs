@@ -4,11 +4,13 @@ use std::{fs, path::Path, process::Stdio, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use e2e::{Cluster, SECRETS, Store, unique};
-use serde_json::Value;
+use e2e::{Cluster, DEPLOYMENTS, SECRETS, Seen, Store, unique, wait_until};
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 const READY: Duration = Duration::from_mins(3);
+/// Until nodes send requests to new pods, and until pods that nobody asks any more have ended.
+const SOON: Duration = Duration::from_mins(1);
 /// Entries of a Secret that say where to log in, not how.
 const PUBLIC: [&str; 6] = ["host", "port", "username", "database", "ca.crt", "tls.crt"];
 
@@ -156,6 +158,72 @@ async fn inspect(store: &Store, dir: &Path, file: &Path) -> Result<()> {
     }
     ensure!(values >= 8, "only {values} secret values were looked for");
     Ok(())
+}
+
+#[tokio::test]
+async fn a_store_sleeps_and_wakes_and_gets_new_passwords_on_request() -> Result<()> {
+    // Given the shared store, with nobody in it
+    let cluster = Cluster::changing_the_store().await?;
+    let store = cluster.store().await?;
+    store.wait_ready(READY).await?;
+    let result = sleep_wake_and_rotate(&store).await;
+    // Whatever came of it, the next test finds the store awake.
+    store.patch(&json!({"spec": {"suspend": false}})).await?;
+    store.wait_ready(READY).await?;
+    result
+}
+
+async fn sleep_wake_and_rotate(store: &Store) -> Result<()> {
+    // When it is put to sleep
+    let asleep =
+        plugin(store, &["suspend", store.name(), "--wait", "--timeout", "3m", "-o", "json"]).await?.expect(0)?;
+    // Then one document is printed, which says that it sleeps, and nothing runs;
+    let asleep: Value = serde_json::from_str(&asleep).context("suspend printed more or less than one JSON document")?;
+    assert_eq!(
+        (&asleep["spec"]["suspend"], &condition(&asleep, "Suspended")["status"]),
+        (&json!(true), &json!("True"))
+    );
+    for service in Store::services() {
+        let deployment = store.space().get(DEPLOYMENTS, &store.child(service)).await?;
+        assert_eq!(deployment["spec"]["replicas"], 0, "{service}");
+    }
+    // when it is woken
+    plugin(store, &["resume", store.name(), "--wait", "--timeout", "3m"]).await?.expect(0)?;
+    // then it is ready and answers;
+    assert_eq!(condition(&store.get().await?, "Ready")["status"], "True");
+    let shop = store.space().cluster().shop()?;
+    wait_until(store.space(), "the shop to answer", SOON, async || {
+        shop.get("/api/products").send().await?.expect(200)?;
+        Ok(Seen::Yes(()))
+    })
+    .await?;
+    // and when new passwords are asked for
+    let before = logins(store).await?;
+    let said = plugin(store, &["rotate", store.name(), "--wait", "--timeout", "3m"]).await?;
+    ensure!(said.err.contains("new passwords are to come"), "{}\n{}", said.out, said.err);
+    said.expect(0)?;
+    // then every login is another, and every pod has it.
+    let after = logins(store).await?;
+    ensure!(!before.is_empty() && before.len() == after.len(), "{} logins, then {}", before.len(), after.len());
+    for (name, login) in &after {
+        ensure!(before.iter().all(|(_, old)| old != login), "{name} has the login before");
+    }
+    for service in Store::services() {
+        store.wait_rolled_out(service, SOON).await?;
+    }
+    Ok(())
+}
+
+/// The login Secrets of a store's databases, and what they hold.
+async fn logins(store: &Store) -> Result<Vec<(String, Value)>> {
+    let secrets = store.space().select(SECRETS, &format!("greencommerce.dev/database={}", store.name())).await?;
+    let logins = secrets.into_iter().filter(|secret| secret["data"]["uri"].is_string());
+    Ok(logins.map(|secret| (secret["metadata"]["name"].to_string(), secret["data"]["uri"].clone())).collect())
+}
+
+fn condition(object: &Value, type_: &str) -> Value {
+    let conditions = object["status"]["conditions"].as_array();
+    conditions.into_iter().flatten().find(|condition| condition["type"] == type_).cloned().unwrap_or_default()
 }
 
 /// Every file below a folder, with its path.

@@ -208,6 +208,8 @@ reasons! {
     SpecInvalid,
     /// The stored object does not fit its schema.
     ObjectMalformed,
+    /// An object that does not fit its schema was deleted, and its data stays where it is.
+    DataLeftBehind,
     /// The API server refused a write, or could not be reached.
     ApplyFailed,
     /// The API server refused a read, or could not be reached.

@@ -1,4 +1,5 @@
-//! `docs/operator.md` against the types: it has an example of every field and a paragraph on every reason.
+//! `docs/operator.md` against the types: it has an example of every field and a paragraph on every reason and
+//! every condition.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +7,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{Reason, Store, StoreDatabase, StoreService, StoreTopic, crds};
+use crate::{ConditionType, Reason, Store, StoreDatabase, StoreService, StoreTopic, crds};
 
 /// Fields that Kubernetes defines, an example need not have everything in them, and maps whose keys are the user's.
 const OPEN: [&str; 8] = [
@@ -119,6 +120,18 @@ fn every_reason_has_its_paragraph_and_every_paragraph_a_reason() {
     for (name, text) in paragraphs {
         assert!(text.split_whitespace().count() >= 5, "docs/operator.md says too little about {name}");
     }
+}
+
+#[test]
+fn every_condition_stands_in_the_guide_once() {
+    let (_, section) = GUIDE.split_once("\n## What conditions say\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let mut listed: Vec<&str> = rows.map(|(name, _)| name).collect();
+    listed.sort_unstable();
+    let mut conditions: Vec<&str> = ConditionType::ALL.iter().map(|condition| condition.as_str()).collect();
+    conditions.sort_unstable();
+    assert_eq!(listed, conditions);
 }
 
 #[test]

@@ -38,6 +38,9 @@ use crate::{
         .message("host is used by an Ingress only: set exposure.ingress, or remove host"),
     validation = Rule::new("!has(self.exposure) || !has(self.exposure.ingress) || !has(self.exposure.ingress.tls) || has(self.host)")
         .message("exposure.ingress.tls needs host: a certificate is for a name"),
+    validation = Rule::new("!has(self.exposure) || has(self.exposure.internal) || !has(self.services) \
+        || !self.services.exists(service, service.name == 'gateway' && service.disabled)")
+        .message("exposure leads to the gateway, which is disabled: remove exposure and host, or enable the gateway"),
 )]
 pub struct StoreSpec {
     /// Release of the platform to run. A change starts an upgrade: migrations first, then the services.
@@ -112,7 +115,7 @@ pub struct Image {
     /// Repository of the image.
     #[serde(default = "default_repository")]
     #[schemars(length(min = 1, max = 255))]
-    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([a-z0-9._:/-]*[a-z0-9])?$')")
+    #[x_kube(validation = Rule::new("self.matches('^([a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]+)?/)?[a-z0-9]([a-z0-9._/-]*[a-z0-9])?$')")
         .message("must be an image repository without a tag, for example registry.example/greencommerce/services"))]
     pub repository: String,
     /// Tag of the image; spec.version if left out.
@@ -220,7 +223,7 @@ pub struct ServiceSettings {
             .message("names a variable that the operator sets: use the field of the Store for it, for example observability.logLevel or payments.currency")
     )]
     pub env: Vec<EnvVar>,
-    /// Where the pods run, and what they are called.
+    /// Where the pods run, and what they are called. The service's migration runs where they may.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod: Option<PodOverrides>,
     /// Whether the service is left out. Its database and topics stay.

@@ -85,7 +85,9 @@ pub struct StoreServiceSpec {
     #[schemars(length(min = 1, max = 3))]
     #[x_kube(
         merge_strategy = ListMerge::Map(vec!["name".into()]),
-        validation = Rule::new("self.exists(port, port.name == 'ops')").message("a port named ops is needed: it answers the probes")
+        validation = Rule::new("self.exists(port, port.name == 'ops')").message("a port named ops is needed: it answers the probes"),
+        validation = Rule::new("self.all(port, self.exists_one(other, other.port == port.port))")
+            .message("two ports have the same number: the container can listen on it once only")
     )]
     pub ports: Vec<ServicePort>,
     /// Number of pods; 1 if neither this nor autoscaling is set.
@@ -124,7 +126,11 @@ pub struct StoreServiceSpec {
     /// Each ConfigMap here is a folder whose files the container sees. Changes reach running pods without a restart.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[x_kube(
+        merge_strategy = ListMerge::Map(vec!["name".into()]),
+        validation = Rule::new("self.all(mount, self.exists_one(other, other.mountPath == mount.mountPath))")
+            .message("two ConfigMaps have the same mountPath: give each a folder of its own")
+    )]
     pub config_maps: Vec<ConfigMapMount>,
     /// Where the pods run, and what they are called.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -317,6 +323,9 @@ pub struct StoreServiceStatus {
     /// Tag of the image that every pod runs; the last one that did, while pods are being replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// The whole image that every pod runs; the last one that did, while pods are being replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// Where the service is reached from outside the cluster, as soon as its address is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     changes::{DEPLOYMENT, marked},
     shops::NAME,
-    watch::{Deployments, MARK},
+    watch::{Deployments, MARK, Telling},
 };
 
 /// A group of resources that no operator looks after.
@@ -64,7 +64,10 @@ impl<'a> Bare<'a> {
         self.store.patch(NAME, &params, &change).await.expect("a Store is written");
         self.service.write(&service).await;
         self.deployment.write(&deployment).await;
-        let told = seen.first(self.space.name(), DEPLOYMENT, begun, |it| it.mark.as_deref() == Some(mark)).await;
+        let is_marked = |it: &Telling| it.mark.as_deref() == Some(mark);
+        let told = seen.first(self.space.name(), DEPLOYMENT, begun, is_marked).await;
+        // What follows from this change is not to burden the next.
+        seen.first(self.space.name(), DEPLOYMENT, told, |it| is_marked(it) && it.settled).await;
         told - begun
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct Telling {
     pub(crate) mark: Option<String>,
     /// Whether its pods were not ready in time.
     pub(crate) late: bool,
+    /// Whether its status is of its present generation.
+    pub(crate) settled: bool,
 }
 
 /// A Deployment's namespace and name.
@@ -108,6 +110,10 @@ impl Telling {
         Self {
             image: container.image.clone().unwrap_or_default(),
             mark: mark.and_then(|variable| variable.value.clone()),
+            settled: deployment
+                .status
+                .as_ref()
+                .is_some_and(|status| status.observed_generation == deployment.metadata.generation),
             late: conditions.into_iter().any(|one| one.reason.as_deref() == Some("ProgressDeadlineExceeded")),
         }
     }

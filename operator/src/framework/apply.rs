@@ -9,7 +9,7 @@ use kube::{
     api::{DeleteParams, ObjectMeta, Patch, PatchParams, Preconditions, PropagationPolicy},
     core::DynamicObject,
 };
-use serde::Serialize;
+use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 
 use super::{
@@ -100,10 +100,11 @@ where
     K: Cached + Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize,
 {
     // Large objects do not have to live as long as the call.
-    let wanted = Wanted::of(desired);
+    let wanted = Wanted::of(&desired);
+    drop(desired);
     let name = wanted.meta.name.as_deref().unwrap_or_default();
     let space = wanted.meta.namespace.as_deref().unwrap_or_default();
-    let live = context.cache.get::<K>(space, name).map(|live| Live::of(&*live));
+    let live = context.cache.body::<K>(space, name).map(Live::of);
     let api = objects::<K>(&context.client, space);
     bring(context, K::kind(&()), api, live, wanted)
 }
@@ -115,8 +116,9 @@ struct Live {
 }
 
 impl Live {
-    fn of<K: Resource<DynamicType = ()> + Serialize>(live: &K) -> Self {
-        Self { meta: live.meta().clone(), body: to_value(live) }
+    fn of(body: Value) -> Self {
+        let meta = ObjectMeta::deserialize(&body["metadata"]).expect("the cache holds well-formed objects");
+        Self { meta, body }
     }
 }
 
@@ -130,10 +132,11 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn of<K: Resource<DynamicType = ()> + Serialize>(mut desired: K) -> Self {
-        let hash = content_hash([to_value(&desired).to_string().as_bytes()]);
-        desired.annotations_mut().insert(ANNOTATION_APPLIED.to_owned(), hash);
-        Self { object: describe(&desired), body: to_value(&desired), meta: desired.meta().clone() }
+    fn of<K: Resource<DynamicType = ()> + Serialize>(desired: &K) -> Self {
+        let mut body = to_value(desired);
+        let hash = content_hash([body.to_string().as_bytes()]);
+        body["metadata"]["annotations"][ANNOTATION_APPLIED] = Value::String(hash);
+        Self { object: describe(desired), body, meta: desired.meta().clone() }
     }
 }
 
@@ -332,7 +335,7 @@ mod tests {
 
     #[test]
     fn the_stamp_changes_when_a_field_goes_away_and_not_otherwise() {
-        let hash = |map: ConfigMap| Wanted::of(map).meta.annotations.unwrap()[ANNOTATION_APPLIED].clone();
+        let hash = |map: ConfigMap| Wanted::of(&map).body["metadata"]["annotations"][ANNOTATION_APPLIED].clone();
         let both = || config_map(labels([("a", "1"), ("b", "2")]), None);
         assert_eq!(hash(both()), hash(both()));
         assert_ne!(hash(both()), hash(config_map(labels([("a", "1")]), None)));
@@ -361,7 +364,7 @@ mod tests {
 
     /// As the API server would hold it: with the stamp, and with what others added.
     fn live(data: &str) -> ConfigMap {
-        let mut live: ConfigMap = serde_json::from_value(Wanted::of(routes(data)).body).unwrap();
+        let mut live: ConfigMap = serde_json::from_value(Wanted::of(&routes(data)).body).unwrap();
         live.annotations_mut().insert("example.com/owner".to_owned(), "platform".to_owned());
         live
     }

@@ -1,8 +1,11 @@
 //! What the watches have seen: one store per kind, shared by all controllers.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use api::{Store, StoreDatabase, StoreService, StoreTopic};
@@ -16,12 +19,14 @@ use k8s_openapi::api::{
 };
 use kube::Resource;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     digest::{Digest, Mark},
     malformed::Malformed,
     packed::{Reader, Writer},
+    recall::Recall,
 };
 
 /// A kind that is watched.
@@ -42,6 +47,8 @@ macro_rules! cache {
             $(pub(crate) $name: Reader<$kind>,)*
             /// Objects that are left out because they do not fit their schema.
             pub(crate) malformed: Malformed,
+            /// What is known of the Secrets of others.
+            pub(crate) recall: Recall,
             /// Kinds that have not been listed yet.
             pending: AtomicUsize,
             complete: CancellationToken,
@@ -59,6 +66,7 @@ macro_rules! cache {
                 let cache = Self {
                     $($name: writers.$name.as_reader(),)*
                     malformed: Malformed::default(),
+                    recall: Recall::default(),
                     // Also the Secrets of others, of which nothing is kept.
                     pending: AtomicUsize::new([$(stringify!($name),)*].len() + 1),
                     complete: CancellationToken::new(),
@@ -122,9 +130,24 @@ impl Cache {
         K::reader(self).get(namespace, name)
     }
 
+    /// The same as JSON, for those who only compare it.
+    pub(super) fn body<K: Cached>(&self, namespace: &str, name: &str) -> Option<Value> {
+        K::reader(self).body(namespace, name)
+    }
+
     /// Whether a watch has seen an object of that name.
     pub(super) fn holds<K: Cached>(&self, namespace: &str, name: &str) -> bool {
         K::reader(self).holds(namespace, name)
+    }
+
+    /// The objects of a namespace, in the order of their names.
+    pub(crate) fn within<K: Cached>(&self, namespace: &str) -> Vec<Arc<K>> {
+        K::reader(self).within(namespace)
+    }
+
+    /// The namespaces in which a watch has seen such objects.
+    pub(crate) fn namespaces<K: Cached>(&self) -> BTreeSet<String> {
+        K::reader(self).all().iter().map(|packed| packed.names().0.to_owned()).collect()
     }
 
     /// The objects of a namespace that bear a label, in the order of their names.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kube::Client;
 
-use super::{Activity, Cache, Clock, Gate, events::Events, slot::Slot, written::Written};
+use super::{Activity, Cache, Clock, Gate, converse::Turns, events::Events, slot::Slot, written::Written};
 
 /// The operator's name as a field manager, an event reporter and a user agent.
 pub(crate) const OPERATOR: &str = "greencommerce-operator";
@@ -26,6 +26,8 @@ pub(crate) struct Context {
     pub(crate) activity: Activity,
     /// What this reconciliation has written.
     pub(crate) written: Written,
+    /// Whose turn it is to talk with servers outside.
+    pub(super) turns: Turns,
     /// Where this reconciliation stands among those that run.
     pub(super) slot: Slot,
 }
@@ -41,6 +43,7 @@ impl Context {
             gate,
             activity: Activity::default(),
             written: Written::default(),
+            turns: Turns::default(),
             slot: Slot::alone(),
         }
     }

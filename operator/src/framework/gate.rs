@@ -1,7 +1,8 @@
 //! Only the leader writes: every mutating call passes this gate, which is open as long as the lease surely is ours.
 //!
 //! It is asked each time such a call gets on, not only when it starts. So a process that was stopped in the middle of one,
-//! for longer than its lease, does not finish it when it wakes.
+//! for longer than its lease, does not finish it when it wakes. Of a talk with a server outside, each statement that changes
+//! something there is such a call, and the rest is none.
 
 use std::{
     future::{Future, poll_fn, ready},
@@ -17,7 +18,10 @@ use std::{
 use api::Reason;
 use axum::http::Request;
 use kube::client::Body;
-use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
 use tower::{BoxError, Layer, Service};
 
 use super::{ReconcileError, Retry, uptime::Uptime};
@@ -30,7 +34,7 @@ const ALWAYS: u64 = u64::MAX;
 /// This process may not write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this process does not hold the lease, and only the leader writes")]
-pub(crate) struct NotLeading;
+pub struct NotLeading;
 
 impl ReconcileError for NotLeading {
     fn reason(&self) -> Reason {
@@ -44,20 +48,23 @@ impl ReconcileError for NotLeading {
 
 /// Whether this process may write, for everyone who does.
 #[derive(Clone)]
-pub(crate) struct Gate(Arc<State>);
+pub struct Gate(Arc<State>);
 
 struct State {
     uptime: Uptime,
     /// Uptime in milliseconds.
     open_until: AtomicU64,
     draining: AtomicBool,
+    /// This process is about to go.
+    leaving: CancellationToken,
     /// The writes under way.
     writes: TaskTracker,
 }
 
 impl Gate {
     /// A gate that nothing closes by itself: for a process without a rival.
-    pub(crate) fn open() -> Self {
+    #[must_use]
+    pub fn open() -> Self {
         let gate = Self::closed(Uptime::system());
         gate.0.open_until.store(ALWAYS, Ordering::Release);
         gate
@@ -68,7 +75,8 @@ impl Gate {
         let writes = TaskTracker::new();
         writes.close();
         let (open_until, draining) = (AtomicU64::new(0), AtomicBool::new(false));
-        Self(Arc::new(State { uptime, open_until, draining, writes }))
+        let leaving = CancellationToken::new();
+        Self(Arc::new(State { uptime, open_until, draining, leaving, writes }))
     }
 
     /// Opens it until a time of the machine's uptime.
@@ -80,6 +88,16 @@ impl Gate {
     /// Closes it, also to the writes under way.
     pub(crate) fn close(&self) {
         self.0.open_until.store(0, Ordering::Release);
+    }
+
+    /// Tells those who only look that this process is about to go.
+    pub(crate) fn leave(&self) {
+        self.0.leaving.cancel();
+    }
+
+    /// Whether this process is about to go.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.0.leaving.is_cancelled()
     }
 
     /// Lets nothing new in.
@@ -106,6 +124,19 @@ impl Gate {
     pub(crate) async fn guard<F: Future>(&self, work: F) -> Result<F::Output, NotLeading> {
         let write = self.enter()?;
         self.finish(write, work).await
+    }
+
+    /// Does `look`, which changes nothing but what it guards itself, until this process is about to go and nothing is being
+    /// changed.
+    pub(crate) async fn look<F: Future>(&self, look: F) -> Result<F::Output, NotLeading> {
+        let end = async {
+            self.0.leaving.cancelled().await;
+            // What has been let in since somebody was told that there is nothing counts too.
+            while !self.is_idle() {
+                self.idle().await;
+            }
+        };
+        tokio::select! { biased; output = look => Ok(output), () = end => Err(NotLeading) }
     }
 
     /// Whether what has been let in may go on.
@@ -136,7 +167,7 @@ impl<S> Layer<S> for Gate {
 }
 
 /// A connection to the API server that writes only for the leader.
-pub(crate) struct Gated<S> {
+pub struct Gated<S> {
     gate: Gate,
     inner: S,
 }
@@ -281,5 +312,37 @@ mod tests {
         };
         let (outcome, ()) = tokio::join!(gate.guard(thaw.notified()), drain);
         assert_eq!(outcome, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn who_only_looks_leaves_at_once_and_who_changes_something_once_that_is_done() {
+        let gate = Gate::open();
+        let (thaw, silence) = (Notify::new(), std::future::pending::<()>);
+        let looks = gate.look(silence());
+        let changes = gate.look(async {
+            gate.guard(thaw.notified()).await.unwrap();
+            silence().await;
+        });
+        let (mut looks, mut changes) = (Box::pin(looks), Box::pin(changes));
+        let pause = || tokio::time::sleep(Duration::from_millis(20));
+        tokio::select! { _ = &mut looks => panic!(), _ = &mut changes => panic!(), () = pause() => {} }
+        assert!(!gate.is_idle());
+        gate.leave();
+        tokio::select! { _ = &mut changes => panic!("it was not answered"), () = pause() => {} }
+        thaw.notify_one();
+        assert_eq!(changes.await, Err(NotLeading));
+        assert_eq!(looks.await, Err(NotLeading));
+    }
+
+    #[tokio::test]
+    async fn a_process_that_wakes_in_the_middle_of_a_look_changes_nothing_any_more() {
+        let hands = Hands::default();
+        let gate = Gate::closed(hands.clock());
+        gate.open_until(TERM);
+        let outcome = gate.look(async {
+            hands.set(TERM * 3);
+            gate.guard(ready(())).await
+        });
+        assert_eq!(outcome.await, Ok(Err(NotLeading)));
     }
 }

@@ -23,32 +23,11 @@ const OBJECTS: &str = "greencommerce_operator_objects";
 const CONDITIONS: &str = "greencommerce_operator_object_conditions";
 const STORE_READY: &str = "greencommerce_operator_store_ready";
 
-/// The name of everything that this process counts.
-#[cfg(test)]
-pub(super) const NAMES: [&str; 14] = [
-    RECONCILIATIONS,
-    FAILURES,
-    DURATION,
-    WRITES,
-    WATCH_FAILURES,
-    LEADER,
-    TRANSITIONS,
-    QUEUED,
-    RUNNING,
-    OLDEST,
-    MALFORMED,
-    OBJECTS,
-    CONDITIONS,
-    STORE_READY,
-];
-
 const BUCKETS: [f64; 10] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0];
 
 /// Makes this process record its figures.
 pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
-    let handle = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Full(DURATION.to_owned()), &BUCKETS)?
-        .install_recorder()?;
+    let handle = builder()?.install_recorder()?;
     describe_counter!(RECONCILIATIONS, "Reconciliations, by controller and result.");
     describe_counter!(FAILURES, "Failed reconciliations, by controller and reason.");
     describe_histogram!(DURATION, "Time a reconciliation took, by controller.");
@@ -57,6 +36,10 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
     describe_gauge!(LEADER, "1 in the process that leads, else 0.");
     describe_gauge!(TRANSITIONS, "How often the lease has changed hands, as the lease says.");
     Ok(handle)
+}
+
+fn builder() -> Result<PrometheusBuilder, BuildError> {
+    PrometheusBuilder::new().set_buckets_for_metric(Matcher::Full(DURATION.to_owned()), &BUCKETS)
 }
 
 /// Notes a reconciliation.
@@ -107,10 +90,13 @@ pub(super) fn snapshot(cache: &Cache, activity: &Activity) -> String {
     for (controller, load) in &loads {
         family.add(&[("controller", controller)], load.oldest.as_secs_f64());
     }
-    let malformed = cache.malformed.count();
-    let mut family = text.family(MALFORMED, "Objects that do not fit their schema, by kind.");
+    let mut malformed = cache.malformed.count();
     for kind in KINDS {
-        family.add(&[("kind", kind)], malformed.get(kind).copied().unwrap_or(0));
+        malformed.entry(kind.to_owned()).or_default();
+    }
+    let mut family = text.family(MALFORMED, "Objects that do not fit their schema, by kind.");
+    for (kind, count) in &malformed {
+        family.add(&[("kind", kind)], count);
     }
     objects(&mut text, cache);
     text.into_text()
@@ -137,11 +123,15 @@ fn objects(text: &mut Exposition, cache: &Cache) {
             family.add(&[("kind", kind), ("condition", condition), ("status", status), ("reason", reason)], count);
         }
     }
-    let mut family = text.family(STORE_READY, "1 for a Store that is ready, 0 for one that should be and is not.");
+    let help = "1 for a Store that is ready, 0 for one that should be and is not, with the reason.";
+    let mut family = text.family(STORE_READY, help);
     for store in cache.stores.all().iter().filter(|store| !store.is_asleep()) {
-        let ready = store.said().iter().any(|said| said.condition == ConditionType::Ready && said.holds == Some(true));
+        let said = store.said().iter().find(|said| said.condition == ConditionType::Ready);
+        let reason = said.map_or("", |said| said.reason.as_str());
         let (namespace, name) = store.names();
-        family.add(&[("namespace", namespace), ("store", name)], u8::from(ready));
+        // Prometheus gives every figure the label `namespace`: that of the Pod it comes from.
+        let labels = [("store_namespace", namespace), ("store", name), ("reason", reason)];
+        family.add(&labels, u8::from(said.is_some_and(|said| said.holds == Some(true))));
     }
 }
 
@@ -169,5 +159,7 @@ impl Census {
 
 #[cfg(test)]
 mod chart;
+#[cfg(test)]
+mod recorded;
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,8 @@ mod backoff;
 mod cache;
 mod clock;
 mod context;
+mod converse;
+mod deadline;
 mod difference;
 mod digest;
 mod error;
@@ -26,9 +28,11 @@ mod ops;
 mod packed;
 mod pods;
 mod reach;
+mod recall;
 mod run;
 #[cfg(test)]
 pub(crate) mod scenario;
+mod schema;
 mod shelf;
 mod slot;
 mod status;
@@ -44,14 +48,16 @@ pub(crate) use apply::{ApplyError, apply, delete, delete_as_seen, is_as_describe
 pub(crate) use cache::{Cache, Cached};
 pub(crate) use clock::Clock;
 pub(crate) use context::Context;
+pub(crate) use converse::converse;
+pub(crate) use deadline::Deadline;
 pub(crate) use digest::Mark;
 pub(crate) use error::{ReconcileError, Retry, chain};
 pub(crate) use finalizer::{
     FinalizerError, add as add_finalizer, goes_with_its_namespace, has as has_finalizer, remove as remove_finalizer,
 };
-pub(crate) use gate::{Gate, NotLeading};
+pub use gate::{Gate, NotLeading};
 pub(crate) use hash::{config_hash, content_bytes, content_hash, secret_hash};
-pub(crate) use malformed::tell_of_malformed;
+pub(crate) use malformed::attend_to_malformed;
 pub(crate) use metrics::{install as install_metrics, leading as show_leading, transitions as show_transitions};
 pub(crate) use names::{host_in, labels, namespace, standard_labels};
 pub(crate) use ops::serve as serve_ops;

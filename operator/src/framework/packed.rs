@@ -151,6 +151,11 @@ impl<K: Cached> Reader<K> {
         self.objects.get(namespace, name).map(|packed| Arc::new(packed.unpack()))
     }
 
+    /// The same as JSON.
+    pub(super) fn body(&self, namespace: &str, name: &str) -> Option<Value> {
+        self.objects.get(namespace, name).map(|packed| packed.body())
+    }
+
     /// Whether there is an object of that name.
     pub(super) fn holds(&self, namespace: &str, name: &str) -> bool {
         self.objects.get(namespace, name).is_some()
@@ -166,6 +171,11 @@ impl<K: Cached> Reader<K> {
     pub(crate) fn marked(&self, namespace: &str, mark: Mark, value: &str) -> Vec<Arc<K>> {
         let wanted = (mark, value.to_owned());
         self.hashed(namespace, hash(&self.hasher, &wanted), |object| object.digest().marks.contains(&wanted))
+    }
+
+    /// The objects of a namespace, in the order of their names.
+    pub(crate) fn within(&self, namespace: &str) -> Vec<Arc<K>> {
+        self.objects.within(namespace, |_| true).iter().map(|packed| Arc::new(packed.unpack())).collect()
     }
 
     /// Everything, packed.
@@ -210,9 +220,12 @@ impl<K> Keyed for Packed<K> {
 
 impl<K: DeserializeOwned> Packed<K> {
     fn unpack(&self) -> K {
+        K::deserialize(self.body()).expect("it was written by us")
+    }
+
+    fn body(&self) -> Value {
         let text = decompress_size_prepended_with_dict(&self.text, &self.sample.text).expect("it was compressed by us");
-        let value: Value = serde_json::from_slice(&text).expect("it was written by us");
-        K::deserialize(value).expect("it was written by us")
+        serde_json::from_slice(&text).expect("it was written by us")
     }
 }
 

@@ -33,7 +33,7 @@ use super::{
 const CONCURRENCY: usize = 8;
 
 /// Reconciliations of one kind under way: beside those at work, those that wait for a place or for a server outside.
-const UNDER_WAY: u16 = 128;
+const UNDER_WAY: u16 = 256;
 
 /// A controller: what it takes to make the cluster hold what one object describes.
 pub(crate) trait Reconciler: Send + Sync + 'static {
@@ -170,9 +170,14 @@ where
         Self { reconciler, context, backoff: Backoff::new(), slots: Slots::new(CONCURRENCY) }
     }
 
-    /// One reconciliation, which everything that is logged meanwhile names.
+    /// One reconciliation, when there is a place for it. Many may wait, and until then they are small.
     async fn work(&self, key: ObjectRef<R::Object>) -> Result<Action, std::convert::Infallible> {
         let context = self.context.of_one(self.slots.take().await);
+        Box::pin(self.named(context, key)).await
+    }
+
+    /// The same, which everything that is logged meanwhile names.
+    async fn named(&self, context: Context, key: ObjectRef<R::Object>) -> Result<Action, std::convert::Infallible> {
         // It may have changed or gone while it waited for its place.
         let space = key.namespace.as_deref().unwrap_or_default();
         let Some(object) = context.cache.get::<R::Object>(space, &key.name) else {
@@ -219,7 +224,10 @@ where
             }
             Err(error) => {
                 let (generation, written) = (object.meta().generation, context.written.take());
-                self.report(&key, &object, &error).await;
+                // The talk may have been cut short: whoever leads next looks anew.
+                if !context.gate.is_leaving() {
+                    self.report(&key, &object, &error).await;
+                }
                 self.next(key, error.retry(), Attempt { generation, started: started.into_std(), written })
             }
         })

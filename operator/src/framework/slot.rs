@@ -1,11 +1,22 @@
 //! How many reconciliations of a controller work at the same time.
 //!
-//! One that waits for a server of somebody else's to accept a connection gives its place to another meanwhile, so that
-//! servers that do not answer hold up nobody but those who want something of them.
+//! One that waits for a server of somebody else's gives its place to another meanwhile, so that servers that do not answer
+//! hold up nobody but those who want something of them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+
+/// How long a talk with a server may take in its place: what works seldom takes longer, so that as many talk at the same
+/// time as there are places.
+const BRIEF: Duration = Duration::from_millis(250);
 
 /// The places of a controller.
 pub(super) struct Slots(Arc<Semaphore>);
@@ -46,6 +57,15 @@ impl Slot {
         output
     }
 
+    /// Talks with something outside the cluster: in its place at first, and without it if that takes long.
+    pub(super) async fn leniently<F: Future>(&self, talk: F) -> F::Output {
+        let mut talk = pin!(talk);
+        match timeout(BRIEF, &mut talk).await {
+            Ok(output) => output,
+            Err(_) => self.outside(talk).await,
+        }
+    }
+
     fn change(&self, place: Option<OwnedSemaphorePermit>) -> Option<OwnedSemaphorePermit> {
         std::mem::replace(&mut *self.0.place.lock().unwrap_or_else(PoisonError::into_inner), place)
     }
@@ -57,9 +77,7 @@ async fn place(slots: &Arc<Semaphore>) -> OwnedSemaphorePermit {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::pending, time::Duration};
-
-    use tokio::time::timeout;
+    use std::future::{pending, ready};
 
     use super::*;
 
@@ -82,11 +100,25 @@ mod tests {
         assert!(timeout(MOMENT, &mut away).await.is_err());
         let other = timeout(MOMENT, slots.take()).await.expect("the place is free");
         drop(away);
-        let back = patient.outside(std::future::ready(()));
+        let back = patient.outside(ready(()));
         let mut back = std::pin::pin!(back);
         assert!(timeout(MOMENT, &mut back).await.is_err(), "two are at work in one place");
         drop(other);
         back.await;
         assert!(timeout(MOMENT, slots.take()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_talk_that_takes_long_gives_up_its_place_and_goes_on() {
+        let slots = Slots::new(1);
+        let talker = slots.take().await;
+        let talk = talker.leniently(async {
+            tokio::time::sleep(BRIEF * 2).await;
+            "answer"
+        });
+        let other = async { timeout(BRIEF + MOMENT, slots.take()).await.is_ok() };
+        assert_eq!(tokio::join!(talk, other), ("answer", true));
+        assert!(timeout(MOMENT, slots.take()).await.is_err(), "two are at work in one place");
+        talker.leniently(ready(())).await;
     }
 }

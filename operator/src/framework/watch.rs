@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, future::Future, sync::Arc};
 
-use api::{ANNOTATION_SECRETS, MANAGED_BY, Reason, Store, StoreDatabase, StoreService, StoreTopic, label};
+use api::{ANNOTATION_SECRETS, MANAGED_BY, Store, StoreDatabase, StoreService, StoreTopic, label};
 use futures::StreamExt as _;
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -13,7 +13,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
-    core::{DynamicObject, PartialObjectMeta, PartialObjectMetaExt as _},
+    core::{DynamicObject, PartialObjectMeta},
     runtime::{
         WatchStreamExt as _,
         watcher::{self, Event},
@@ -25,16 +25,12 @@ use super::{
     cache::Writers,
     chain,
     digest::Mark,
-    metrics,
-    names::describe,
-    namespace,
+    metrics, namespace,
     packed::{Reader, Writer},
+    schema::well_formed,
     untyped,
 };
 use crate::guests::{gateway_of, is_of_users, of_store};
-
-/// Where kubectl keeps the manifest that it applied last, as text.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// A watch that never ends by itself.
 type Watch = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -197,7 +193,8 @@ impl Watches<'_> {
         )
     }
 
-    /// Secrets that users make wake those that read them. Only their names are asked for, and nothing of them is kept.
+    /// Secrets that users make wake those that read them. Only their metadata is asked for, without what is secret; an annotation may hold
+    /// it all the same, such as the one in which kubectl keeps what was applied. Nothing of it is kept.
     fn secrets_of_others(&self) -> Watch {
         let client = self.scope.client.clone();
         let api: Api<PartialObjectMeta<Secret>> = match &self.scope.namespace {
@@ -211,11 +208,7 @@ impl Watches<'_> {
             let mut events = watcher::watcher(api, config).default_backoff().boxed();
             while let Some(event) = events.next().await {
                 match event {
-                    Ok(Event::Apply(secret) | Event::InitApply(secret) | Event::Delete(secret)) => {
-                        queues.send_all(&readers(&cache, &secret));
-                    }
-                    Ok(Event::InitDone) if !std::mem::replace(&mut listed, true) => cache.listed(),
-                    Ok(Event::Init | Event::InitDone) => {}
+                    Ok(event) => secret_of_others(&cache, &queues, &event, &mut listed),
                     Err(error) => broken::<Secret>(&error),
                 }
             }
@@ -247,6 +240,21 @@ fn household(cache: &Cache, space: &str, store: &str) -> BTreeSet<Wake> {
     let host = Wake { kind: Store::kind(&()).into_owned(), namespace: space.to_owned(), name: store.to_owned() };
     let guests = of_store(cache, space, store);
     guests.iter().map(|guest| Wake::of(&**guest)).chain([host]).collect()
+}
+
+/// Wakes whom a Secret of somebody else's concerns.
+fn secret_of_others(cache: &Cache, queues: &Queues, event: &Event<PartialObjectMeta<Secret>>, listed: &mut bool) {
+    match event {
+        Event::Apply(secret) | Event::InitApply(secret) | Event::Delete(secret) => {
+            cache.recall.forget(namespace(secret), &secret.name_any());
+            queues.send_all(&readers(cache, secret));
+        }
+        Event::InitDone if !std::mem::replace(listed, true) => cache.listed(),
+        // Nothing is kept of them, so nobody can say which have vanished while the watch was away.
+        Event::InitDone => queues.send_all(&everything(cache)),
+        // What changes while the watch is away is not told one by one.
+        Event::Init => cache.recall.forget_all(),
+    }
 }
 
 /// The services that mount this file.
@@ -298,7 +306,7 @@ async fn pump<K>(
                 continue;
             }
         };
-        let Some(event) = well_formed::<K>(&context, event).await else { continue };
+        let Some(event) = well_formed::<K>(&context.cache, &queues, event) else { continue };
         let event = event.modify(prune);
         writer.apply_watcher_event(&event);
         match &event {
@@ -317,42 +325,6 @@ async fn pump<K>(
     }
 }
 
-/// Passes on what fits its schema. The rest is reported and left out, so that one such object stops nothing.
-async fn well_formed<K>(context: &Context, event: Event<DynamicObject>) -> Option<Event<K>>
-where
-    K: Cached,
-{
-    let gone = matches!(event, Event::Delete(_));
-    let (wrap, mut object): (fn(K) -> Event<K>, _) = match event {
-        Event::Init => {
-            context.cache.malformed.forget_kind::<K>();
-            return Some(Event::Init);
-        }
-        Event::InitDone => return Some(Event::InitDone),
-        Event::Apply(object) => (Event::Apply, object),
-        Event::InitApply(object) => (Event::InitApply, object),
-        Event::Delete(object) => (Event::Delete, object),
-    };
-    drop_bookkeeping(&mut object);
-    let named: PartialObjectMeta<K> = object.metadata.clone().into_response_partial();
-    let invalid = match untyped::typed(&object) {
-        Ok(object) => {
-            context.cache.malformed.forget(&named);
-            return Some(wrap(object));
-        }
-        Err(invalid) => invalid,
-    };
-    if gone {
-        context.cache.malformed.forget(&named);
-        return None;
-    }
-    let note = format!("does not fit its schema and is ignored until it is corrected: {invalid}");
-    tracing::error!(object = describe(&named), note, "malformed object");
-    context.cache.malformed.note(&named, &note);
-    context.events.publish(&named, Reason::ObjectMalformed, &note).await;
-    None
-}
-
 fn everything(cache: &Cache) -> BTreeSet<Wake> {
     let Cache { stores, store_services, store_databases, store_topics, .. } = cache;
     [names(stores), names(store_services), names(store_databases), names(store_topics)].into_iter().flatten().collect()
@@ -365,14 +337,6 @@ fn names<K: Cached>(reader: &Reader<K>) -> Vec<Wake> {
         name: name.to_owned(),
     };
     reader.all().iter().map(|packed| wake(packed.names())).collect()
-}
-
-/// What others note on objects for themselves: the API server who owns which field, kubectl the whole of what it applied.
-fn drop_bookkeeping(object: &mut DynamicObject) {
-    object.metadata.managed_fields = None;
-    if let Some(annotations) = &mut object.metadata.annotations {
-        annotations.remove(LAST_APPLIED);
-    }
 }
 
 /// Of a pod only its labels, its images, the Secrets it was made with and its status are of interest.
@@ -394,8 +358,6 @@ fn prune_pod(pod: &mut Pod) {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
-    use kube::core::ApiResource;
     use serde_json::{Value, json};
 
     use super::*;
@@ -414,18 +376,6 @@ mod tests {
 
     fn named(wakes: BTreeSet<Wake>) -> Vec<String> {
         wakes.into_iter().map(|wake| format!("{} {}", wake.kind, wake.name)).collect()
-    }
-
-    #[test]
-    fn of_what_others_note_on_an_object_nothing_is_kept() {
-        let mut service = DynamicObject::new("parcels", &ApiResource::erase::<StoreService>(&()));
-        service.managed_fields_mut().push(ManagedFieldsEntry::default());
-        for annotation in [LAST_APPLIED, "greencommerce.dev/restart"] {
-            service.annotations_mut().insert(annotation.to_owned(), "text".to_owned());
-        }
-        drop_bookkeeping(&mut service);
-        assert!(service.managed_fields().is_empty());
-        assert_eq!(service.annotations().keys().collect::<Vec<_>>(), ["greencommerce.dev/restart"]);
     }
 
     #[test]
@@ -487,5 +437,21 @@ mod tests {
         assert_eq!(named(readers(&cache, &secret("login"))), ["StoreDatabase green"]);
         assert_eq!(named(readers(&cache, &secret("redis"))), ["Store green"]);
         assert!(readers(&cache, &secret("other")).is_empty());
+    }
+
+    #[test]
+    fn a_secret_that_vanished_while_the_watch_was_away_wakes_its_readers() {
+        let (cache, mut writers) = Cache::new();
+        let reader = service("reader", &json!({"store": "green", "image": "x:1", "database": {"name": "parcels"}}));
+        writers.store_services.apply_watcher_event(&Event::Apply(reader));
+        let (queues, mut receivers) = Queues::new();
+        let mut listed = false;
+        let mut list = |event| secret_of_others(&cache, &queues, &event, &mut listed);
+        list(Event::Init);
+        list(Event::InitDone);
+        assert!(receivers.services.try_recv().is_err(), "nothing is known to have vanished");
+        list(Event::Init);
+        list(Event::InitDone);
+        assert_eq!(receivers.services.try_recv().unwrap().name, "reader");
     }
 }

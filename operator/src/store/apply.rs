@@ -3,16 +3,23 @@
 use std::collections::BTreeSet;
 
 use api::{ServiceName, Store};
-use kube::ResourceExt;
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use kube::{
+    ResourceExt,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
 
 use super::{
     build::{Children, DataServer},
     dereference::{Seen, Server},
-    plan::{Plan, obsolete_jobs},
+    migration::{ANNOTATION_STARTED, to_be_noted},
+    plan::{Plan, given_up, obsolete_jobs},
     validate::Validated,
 };
 use crate::{
-    framework::{ApplyError, Context, apply as apply_child, delete},
+    framework::{ApplyError, Context, apply as apply_child, delete, namespace, objects},
     guests::is_of_users,
     storage,
 };
@@ -93,7 +100,29 @@ pub(super) async fn apply(
     for job in obsolete_jobs(plan, seen, &of.names) {
         delete(context, store, job).await?;
     }
+    // Another comes when it is seen to be gone.
+    for job in given_up(plan, seen) {
+        delete(context, store, job).await?;
+    }
+    for (job, since) in to_be_noted(seen) {
+        note_start(context, job, since).await?;
+    }
     Ok(wrote)
+}
+
+/// Notes on a Job since when its container runs.
+async fn note_start(context: &Context, job: &Job, since: Timestamp) -> Result<(), ApplyError> {
+    let note = json!({"metadata": {"uid": job.uid(), "annotations": {ANNOTATION_STARTED: since.to_string()}}});
+    let api = objects::<Job>(&context.client, namespace(job));
+    match api.patch_metadata(&job.name_any(), &PatchParams::default(), &Patch::Merge(&note)).await {
+        // It is gone, or another one has its name.
+        Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
+        Err(source) => {
+            let object = format!("Job {}/{}", namespace(job), job.name_any());
+            Err(ApplyError::Write { verb: "note the start of", object, source: Box::new(source) })
+        }
+        Ok(_) => Ok(()),
+    }
 }
 
 async fn server(context: &Context, store: &Store, seen: &Server, server: DataServer) -> Result<bool, ApplyError> {

@@ -33,9 +33,16 @@ pub(super) async fn cache_address(context: &Context, store: &Store) -> Result<Op
     if let Some(secret) = context.cache.get::<Secret>(space, name) {
         return Ok(Some(judge(&secret)));
     }
+    let recall = &context.cache.recall;
+    if let Some(known) = recall.get(space, name) {
+        return Ok(Some(known));
+    }
+    let before = recall.now();
     let api: Api<Secret> = Api::namespaced(context.client.clone(), space);
     let found = api.get_opt(name).await.map_err(DereferenceError::of("Secret", name))?;
-    Ok(Some(found.map_or(CacheAddress::NoSecret, |secret| judge(&secret))))
+    let address = found.map_or(CacheAddress::NoSecret, |secret| judge(&secret));
+    recall.keep(before, space, name, address);
+    Ok(Some(address))
 }
 
 fn judge(secret: &Secret) -> CacheAddress {

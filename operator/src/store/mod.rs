@@ -6,6 +6,7 @@ mod delete;
 mod dereference;
 mod error;
 mod external;
+mod migration;
 mod names;
 mod plan;
 mod sleep;
@@ -55,7 +56,8 @@ impl Reconciler for StoreReconciler {
         let (status, findings) = status::derive(&validated, &seen, &plan, before, &wrote, context.clock.now());
         write_status(context, &*store, status, findings).await?;
         let unseen = validated.servers().any(|(_, server)| server.claim.state.waits_for_its_class());
-        Ok(if unseen { Action::requeue(STORAGE_POLL) } else { Action::await_change() })
+        let look = plan::look_again(&plan, &seen).into_iter().chain(unseen.then_some(STORAGE_POLL)).min();
+        Ok(look.map_or_else(Action::await_change, Action::requeue))
     }
 }
 

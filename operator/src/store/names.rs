@@ -2,7 +2,13 @@
 
 use api::ServiceName;
 
+use crate::framework::content_hash;
 pub(super) use crate::network::table::has_database;
+
+/// What the name of a Job may have: it becomes a label of its pods.
+const LONGEST_LABEL: usize = 63;
+/// Digits that stand for the end of a store's name where that is cut off.
+const DIGITS: usize = 5;
 
 /// The topics of a store.
 pub(super) const TOPICS: [&str; 5] =
@@ -44,9 +50,16 @@ impl Names {
         format!("{}-{}-database", self.store, service.as_str())
     }
 
-    /// Job that migrates a service's database; `hash` tells one from another.
+    /// Job that migrates a service's database; `hash` tells one from another. Names that are too long begin with what fits
+    /// of the store's; the others stay as they always were, so that no migration runs again.
     pub(super) fn migration(&self, service: ServiceName, hash: &str) -> String {
-        format!("{}-{}-migrate-{}", self.store, service.as_str(), &hash[..hash.len().min(10)])
+        let end = format!("-{}-migrate-{}", service.as_str(), &hash[..hash.len().min(10)]);
+        if self.store.len() + end.len() <= LONGEST_LABEL {
+            return format!("{}{end}", self.store);
+        }
+        let whole = content_hash([self.store.as_bytes()]);
+        let begin = &self.store[..LONGEST_LABEL - end.len() - DIGITS - 1];
+        format!("{}-{}{end}", begin.trim_end_matches('-'), &whole[..DIGITS])
     }
 
     pub(super) fn kafka(&self) -> String {
@@ -75,5 +88,26 @@ impl Names {
     /// StoreTopic of a Kafka topic, whose dots no object name of ours may have.
     pub(super) fn topic(&self, topic: &str) -> String {
         format!("{}-{}", self.store, topic.replace('.', "-"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HASH: &str = "0123456789abcdef";
+
+    #[test]
+    fn a_job_of_a_short_store_keeps_its_name_and_one_of_a_long_store_has_a_name_of_its_own_that_fits() {
+        let name = |store: &str, service| Names::new(store).migration(service, HASH);
+        assert_eq!(name("green", ServiceName::Inventory), "green-inventory-migrate-0123456789");
+        let fits = "a".repeat(34);
+        assert_eq!(name(&fits, ServiceName::Inventory), format!("{fits}-inventory-migrate-0123456789"));
+        let long = |end: &str| format!("{}{end}", "a".repeat(39));
+        let (one, other) = (name(&long("b"), ServiceName::Inventory), name(&long("c"), ServiceName::Inventory));
+        assert!(one.len() <= LONGEST_LABEL && one.ends_with("-inventory-migrate-0123456789"), "{one}");
+        assert_ne!(one, other);
+        let dashes = name(&format!("{}b", "a-".repeat(19)), ServiceName::Inventory);
+        assert!(!dashes.contains("--"), "{dashes}");
     }
 }

@@ -6,7 +6,9 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use super::{
     apply::{Part, Wrote},
     dereference::{Seen, Server},
-    plan::Plan,
+    plan::{Plan, behind},
+    status::names_of,
+    upgrade,
     validate::{Cache, Kafka, Validated},
 };
 use crate::framework::Finding;
@@ -32,7 +34,7 @@ pub(super) fn findings(
         suspended(ConditionType::Suspended, reason, message.clone()),
         progressing(ConditionType::Progressing, reason, message.clone()),
         Finding::no(ConditionType::Degraded, reason, "nothing needs a hand"),
-        upgraded(of, before, reason),
+        upgraded(of, seen, plan, before, reason),
     ];
     findings.extend(
         [
@@ -48,13 +50,22 @@ pub(super) fn findings(
     findings
 }
 
-/// The version that runs when the store wakes.
-fn upgraded(of: &Validated, before: Option<&StoreStatus>, reason: Reason) -> Finding {
-    let condition = ConditionType::Upgraded;
-    if before.and_then(|before| before.version.as_ref()) == Some(&of.version) {
-        return Finding::yes(condition, Reason::UpToDate, format!("version {} runs when the store wakes", of.version));
+/// What runs when the store wakes.
+fn upgraded(of: &Validated, seen: &Seen, plan: &Plan, before: Option<&StoreStatus>, reason: Reason) -> Finding {
+    let (condition, version) = (ConditionType::Upgraded, &of.version);
+    let history = before.map(|before| before.history.as_slice()).unwrap_or_default();
+    if let Some(bad) = &plan.course.taken_back {
+        let (bad, good) = names_of(bad, &plan.course.release);
+        let message = format!("{bad} was taken back and is not tried again: {good} runs when the store wakes");
+        return Finding::no(condition, Reason::UpgradeRolledBack, message);
     }
-    Finding::no(condition, reason, format!("version {} is rolled out when the store wakes", of.version))
+    if upgrade::has_succeeded(of, history) && behind(of, seen).is_empty() {
+        return Finding::yes(condition, Reason::UpToDate, format!("version {version} runs when the store wakes"));
+    }
+    if let Some(cause) = upgrade::failed(&plan.course, history) {
+        return Finding::no(condition, reason, format!("version {version} could not be rolled out before: {cause}"));
+    }
+    Finding::no(condition, reason, format!("version {version} is rolled out when the store wakes"))
 }
 
 /// The parts that still have pods, or of which that is not known.

@@ -191,7 +191,7 @@ pub(super) fn validate(store: &Store, seen: &Seen) -> Result<Validated, Validate
         kafka: kafka(spec.kafka, store.uid().as_deref(), seen)?,
         cache: cache(spec.cache, store.uid().as_deref(), seen)?,
         services: services(&spec.services),
-        given: give(&seen.guests),
+        given: give(&seen.guests).keep(&seen.kept_routes),
         held_databases: held_databases(seen),
         currency: spec.payments.currency,
         log_level: spec.observability.log_level,

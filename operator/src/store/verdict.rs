@@ -10,11 +10,12 @@ use super::{
     apply::{Part, Wrote},
     dereference::{Seen, Server},
     external,
+    migration::Migration,
     names::TOPICS,
-    plan::{Migration, Plan},
+    plan::Plan,
     validate::{Cache, Kafka, Validated},
 };
-use crate::framework::trouble_of;
+use crate::{framework::trouble_of, refused::Podless, workload::image_tag};
 
 /// What is known of a part: `Ok`, or why it is not ready.
 pub(super) type Verdict = Result<(), (Reason, String)>;
@@ -64,7 +65,12 @@ pub(super) fn migrating(plan: &Plan) -> (Reason, String) {
     }
     let troubles = plan.migrations.values().find_map(|migration| match migration {
         Migration::Running(trouble) => trouble.clone(),
-        Migration::Waiting | Migration::Again | Migration::Done | Migration::Failed(..) => None,
+        Migration::Anew { trouble, again: false, .. } => Some(trouble.clone()),
+        Migration::Anew { again: true, .. }
+        | Migration::Waiting
+        | Migration::Again
+        | Migration::Done
+        | Migration::Failed(..) => None,
     });
     if let Some(trouble) = troubles {
         return (trouble.reason, format!("a migration does not start: {}", trouble.message));
@@ -126,9 +132,9 @@ fn service(of: &Validated, seen: &Seen, plan: &Plan, name: ServiceName, wrote: &
         return Err((Reason::WaitingForData, format!("StoreService {full} starts when its data is awake")));
     }
     child_ready("StoreService", &full, child.map(|service| (&service.metadata, service.status.as_ref())))?;
-    if child.is_some_and(|service| service.spec.image != plan.course.image_of(of, name)) {
-        let own = of.services.get(&name).and_then(|settings| settings.version.as_ref());
-        let version = own.unwrap_or(&plan.course.release.version);
+    let target = plan.course.image_of(of, name);
+    if child.is_some_and(|service| service.spec.image != target) {
+        let version = image_tag(&target);
         return Err((Reason::Upgrading, format!("StoreService {full} waits for its turn to get version {version}")));
     }
     Ok(())
@@ -164,7 +170,10 @@ fn server(name: &str, server: &Server, wrote: bool) -> Verdict {
     }
     Err(match trouble_of(server.pods.iter().map(|pod| &**pod)) {
         Some(trouble) => (trouble.reason, format!("StatefulSet {name}: {}", trouble.message)),
-        None => (Reason::PodsStarting, format!("StatefulSet {name}: its pod is starting")),
+        None => match server.podless.as_ref().and_then(Podless::message) {
+            Some(refused) => (Reason::PodsRefused, format!("StatefulSet {name}: {refused}")),
+            None => (Reason::PodsStarting, format!("StatefulSet {name}: its pod is starting")),
+        },
     })
 }
 

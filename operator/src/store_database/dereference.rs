@@ -98,7 +98,8 @@ pub(super) async fn dereference(context: &Context, database: &StoreDatabase) -> 
         Some(_) => ServerReads::External(Box::new(administrator(context, database).await?)),
         None => ServerReads::Managed(Box::new(reader.managed(&names, &database.spec).await?)),
     };
-    let users = users(context, database, &names).iter().map(|service| service.name_any()).collect();
+    let users = users(context, database, &names).iter().map(|service| service.name_any()).collect::<BTreeSet<_>>();
+    let users = users.union(&illegible(context, namespace(database))).cloned().collect();
     let operator = context.own_namespace().to_owned();
     Ok(Reads { operator, users, credentials, server })
 }
@@ -116,6 +117,11 @@ fn users(context: &Context, database: &StoreDatabase, names: &Names) -> Vec<Arc<
     let mut users: Vec<Arc<StoreService>> = secrets.iter().flat_map(readers).collect();
     users.sort_by_key(|service| service.name_any());
     users
+}
+
+/// StoreServices that do not fit their schema. Any of them may use a database, so none is locked out.
+fn illegible(context: &Context, namespace: &str) -> BTreeSet<String> {
+    context.cache.malformed.names::<StoreService>(namespace)
 }
 
 /// Reads the login of the administrator of an external server.
@@ -203,9 +209,12 @@ impl Reader<'_> {
         let login = names.login_secret(name);
         let uses = |service: &Arc<StoreService>| service.spec.database_secret().as_ref() == Some(&login);
         let services = users(self.context, database, names).into_iter().filter(uses);
-        let pods =
-            services.flat_map(|service| cache.labelled::<Pod>(self.namespace, label::SERVICE, &service.name_any()));
-        let old = pods.filter(|pod| lives(pod) && pod.annotations().get(ANNOTATION_SECRETS) != hash.as_ref());
+        let pods_of = |service: &str| cache.labelled::<Pod>(self.namespace, label::SERVICE, service);
+        let made_with = |pod: &Pod| pod.annotations().get(ANNOTATION_SECRETS).cloned();
+        let sure = services.flat_map(|service| pods_of(&service.name_any()));
+        let maybe = illegible(self.context, self.namespace).into_iter().flat_map(|service| pods_of(&service));
+        let pods = sure.chain(maybe.filter(|pod| made_with(pod).is_some()));
+        let old = pods.filter(|pod| lives(pod) && made_with(pod) != hash);
         let migrates = |pod: &Arc<Pod>| {
             let held = |key: &str| pod.labels().get(key).map(String::as_str);
             held(label::COMPONENT) == Some("migration") && held(label::NAME) == Some(names.in_spec(name)) && lives(pod)

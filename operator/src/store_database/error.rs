@@ -112,6 +112,7 @@ impl ReconcileError for Error {
 
     fn findings(&self) -> Vec<Finding> {
         match self {
+            Self::Sql(SqlError::NotLeading(_)) => Vec::new(),
             Self::Unreachable(_) | Self::Sql(_) | Self::Validate(ValidateError::CredentialsLost { .. }) => {
                 vec![Finding::no(ConditionType::ServerReady, self.reason(), chain(self))]
             }
@@ -145,7 +146,7 @@ impl ValidateError {
 fn sql_retry(error: &SqlError) -> Retry {
     match error {
         SqlError::Connect(_) | SqlError::Observe(_) | SqlError::Probe { .. } | SqlError::Run { .. } => Retry::Steady,
-        SqlError::Deadline | SqlError::Unsettled | SqlError::Randomness(_) => Retry::Backoff,
+        SqlError::Deadline | SqlError::Unsettled | SqlError::Randomness(_) | SqlError::NotLeading(_) => Retry::Backoff,
     }
 }
 
@@ -153,6 +154,7 @@ fn sql_reason(error: &SqlError) -> Reason {
     match error {
         SqlError::Connect(_) if error.is_login_refused() => Reason::DatabaseLoginRefused,
         SqlError::Connect(_) | SqlError::Deadline => Reason::DatabaseUnreachable,
+        SqlError::NotLeading(error) => error.reason(),
         SqlError::Observe(_)
         | SqlError::Probe { .. }
         | SqlError::Run { .. }

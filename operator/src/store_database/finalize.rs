@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 
 use super::{dereference::administrator, error::Error, sql, validate};
 use crate::framework::{
-    ApplyError, Context, Refused, delete, followed, goes_with_its_namespace, has_finalizer, is_as_described, namespace,
-    of_server, reach, remove_finalizer,
+    ApplyError, Context, Refused, converse, delete, followed, goes_with_its_namespace, has_finalizer, is_as_described,
+    namespace, of_server, reach, remove_finalizer,
 };
 
 /// What became of the data.
@@ -57,16 +57,17 @@ async fn remove_data(context: &Context, database: &StoreDatabase) -> Result<Data
 async fn remove_databases(context: &Context, database: &StoreDatabase) -> Result<Data, Error> {
     let admin = administrator(context, database).await?;
     let removal = validate::removal(database, &admin)?;
-    reach(context, &[removal.server.address()], Refused::GiveUp).await?;
+    let address = removal.server.address();
+    reach(context, std::slice::from_ref(&address), Refused::GiveUp).await?;
     let span = of_server("remove", &removal.server.host, removal.server.port);
     let conversation = async {
         if !is_as_described(context, database).await? {
             return Ok(Data::Kept);
         }
-        sql::remove(&removal.server, &removal.tenancy, &removal.names).await?;
+        sql::remove(&context.gate, &removal.server, &removal.tenancy, &removal.names).await?;
         Ok::<_, Error>(Data::Removed)
     };
-    context.gate.guard(Box::pin(followed(span, conversation))).await?
+    converse(context, &address, Box::pin(followed(span, conversation))).await?
 }
 
 /// Asks the API server: what was made a moment ago may not be in the cache yet, and would be left for ever.

@@ -18,6 +18,7 @@ mod validate;
 use std::{sync::Arc, time::Duration};
 
 use api::{ConditionType, Reason, StoreDatabase, label};
+use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Pod};
 use kube::runtime::controller::Action;
 
@@ -26,14 +27,17 @@ pub(crate) use self::tests::network_of;
 use self::{
     error::Error,
     rotate::Progress,
-    sql::Server,
+    sql::{Outcome, Server},
     status::ServerState,
     validate::{Mode, Validated},
 };
-use crate::framework::{Context, Reconciler, add_finalizer, followed, of_server, patience, reach, write_status};
+use crate::{
+    framework::{Context, Reconciler, add_finalizer, converse, followed, of_server, patience, reach, write_status},
+    refused::{self, Podless},
+};
 
-/// How often the server is looked at again: nothing tells when somebody changes it by hand.
-const RESYNC: Duration = Duration::from_mins(1);
+/// How soon to look again whether what stands in the way has gone.
+const IN_THE_WAY: Duration = Duration::from_mins(1);
 
 /// How often a rotation is looked at: pods and connections that end wake their service, not the database.
 const ROTATING: Duration = Duration::from_secs(3);
@@ -58,39 +62,62 @@ impl Reconciler for StoreDatabaseReconciler {
         let validated = validate::validate(&database, reads)?;
         let changed = apply::children(context, &database, &validated, &superuser).await?;
         apply::tell_of_lost_logins(context, &database, &validated).await;
-        let server = server_state(context, &validated, changed);
+        let (server, podless) = server_state(context, &validated, changed).await;
         let (outcome, progress) = if server.serves() {
             let server = validated.server();
-            reach(context, &[server.address()], validated.mode.refused()).await?;
+            let address = server.address();
+            reach(context, std::slice::from_ref(&address), validated.mode.refused()).await?;
             let patience = patience(database.status.as_ref(), ConditionType::ServerReady, Reason::DatabaseUnreachable);
             let span = of_server("ensure", &server.host, server.port);
             let conversation = async {
                 let outcome =
-                    sql::ensure(&Server { patience, ..server }, &validated.tenancy(), &validated.logins).await?;
+                    sql::ensure(&context.gate, &Server { patience, ..server }, &validated.tenancy(), &validated.logins)
+                        .await?;
                 let progress = rotate::advance(context, &validated, &outcome).await?;
                 Ok::<_, Error>((Some(outcome), progress))
             };
-            context.gate.guard(Box::pin(followed(span, conversation))).await??
+            converse(context, &address, Box::pin(followed(span, conversation))).await??
         } else {
             (None, Progress::default())
         };
         let (status, findings) = status::status(&validated, &server, outcome.as_ref(), &progress);
         write_status(context, &*database, status, findings).await?;
-        Ok(Action::requeue(if progress.under_way() { ROTATING } else { RESYNC }))
+        let look = next_look(&validated, outcome.as_ref(), &progress, context.clock.now());
+        Ok(podless.map_or(look, |podless| Action::requeue(podless.look_again)))
     }
 }
 
-fn server_state(context: &Context, validated: &Validated, changed: bool) -> ServerState {
+/// When to look again. A server that is as described is looked at on the rounds, and when a password gets too old.
+fn next_look(of: &Validated, outcome: Option<&Outcome>, progress: &Progress, now: Timestamp) -> Action {
+    if progress.under_way() {
+        return Action::requeue(ROTATING);
+    }
+    let is_taken = outcome.is_some_and(|outcome| outcome.values().any(Result::is_err));
+    // Storage classes are not watched.
+    if is_taken || !progress.blocked.is_empty() || of.waits_for_its_class() {
+        return Action::requeue(IN_THE_WAY);
+    }
+    let due = of.credentials.values().filter_map(|held| rotation::due_in(&of.wish, held, now)).min();
+    due.map_or_else(Action::await_change, Action::requeue)
+}
+
+/// The state of the server, and when its pod is to be looked for again, if it should have one and has none.
+async fn server_state(context: &Context, validated: &Validated, changed: bool) -> (ServerState, Option<Podless>) {
     match validated.mode {
-        Mode::External(_) if validated.suspend => ServerState::resting(),
-        Mode::External(_) => ServerState::Ready,
+        Mode::External(_) if validated.suspend => (ServerState::resting(), None),
+        Mode::External(_) => (ServerState::Ready, None),
         Mode::Managed(_) => {
             let stateful_set = context.cache.get::<StatefulSet>(&validated.namespace, &validated.names.server());
             let pods = context.cache.labelled::<Pod>(&validated.namespace, label::DATABASE, &validated.name);
             if validated.suspend {
-                return ServerState::of_suspended(stateful_set.as_deref(), changed);
+                return (ServerState::of_suspended(stateful_set.as_deref(), changed), None);
             }
-            ServerState::of_managed(stateful_set.as_deref(), pods.iter().map(|pod| &**pod), changed)
+            let podless = match stateful_set.as_deref() {
+                Some(set) => refused::of_set(context, set, &pods).await,
+                None => None,
+            };
+            let server = ServerState::of_managed(stateful_set.as_deref(), pods.iter().map(|pod| &**pod), changed);
+            (server.unless_refused(podless.as_ref()), podless)
         }
     }
 }

@@ -51,7 +51,7 @@ pub(super) async fn advance(context: &Context, of: &Validated, outcome: &Outcome
                 Err(conflict) => progress.blocked.push(conflict.to_string()),
             },
             Step::Close => {
-                sql::retire(&of.server(), &of.tenancy(), login).await?;
+                sql::retire(&context.gate, &of.server(), &of.tenancy(), login).await?;
                 tracing::info!(database = %name, role = %login.seat.other().of(name), "the login before is closed");
             }
         }
@@ -75,7 +75,7 @@ async fn begin(
     let next =
         held.next(Password::generate().map_err(sql::SqlError::from)?, of.wish.request.clone(), context.clock.now());
     let login = Login { name: login.name.clone(), seat: next.seat, password: next.password.clone() };
-    let outcome = sql::ensure(&of.server(), &of.tenancy(), std::slice::from_ref(&login)).await?;
+    let outcome = sql::ensure(&context.gate, &of.server(), &of.tenancy(), std::slice::from_ref(&login)).await?;
     if let Some(conflict) = outcome.into_values().find_map(Result::err) {
         return Ok(Err(conflict));
     }

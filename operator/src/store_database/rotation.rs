@@ -6,6 +6,8 @@
 //! next follows from the Secret, the pods and the roles alone, so that a crash between two of them loses nothing: a
 //! password that did not get into the Secret belongs to a role that nobody uses, and is replaced.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::{credential::Credential, sql::Spare};
@@ -62,6 +64,12 @@ fn is_due(wish: &Wish, held: &Credential, now: Timestamp) -> bool {
     asked || old
 }
 
+/// How long until the login gets too old, if it ever does.
+pub(crate) fn due_in(wish: &Wish, held: &Credential, now: Timestamp) -> Option<Duration> {
+    let age = now.duration_since(held.rotated.or(held.made)?);
+    Some(Duration::try_from(wish.interval? - age).unwrap_or_default())
+}
+
 fn is_over(held: &Credential, now: Timestamp) -> bool {
     held.rotated.is_none_or(|rotated| now.duration_since(rotated) >= GRACE)
 }
@@ -105,6 +113,15 @@ mod tests {
         assert_eq!((next(&rotated, 6599), next(&rotated, 6600)), (Step::Rest, Step::Begin));
         // A Secret that is still to be written is as young as can be.
         assert_eq!(next(&Credential { made: None, ..held(None, 0) }, 9999), Step::Rest);
+    }
+
+    #[test]
+    fn the_next_rotation_is_known_beforehand() {
+        let hourly = Wish { request: None, interval: Some(SignedDuration::from_hours(1)) };
+        let due = |second| due_in(&hourly, &held(None, 0), at(second));
+        assert_eq!((due(600), due(3600)), (Some(Duration::from_mins(50)), Some(Duration::ZERO)));
+        assert_eq!(due(9999), Some(Duration::ZERO));
+        assert_eq!(due_in(&Wish::default(), &held(None, 0), at(600)), None);
     }
 
     #[test]

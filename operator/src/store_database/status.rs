@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     framework::{Finding, trouble_of},
+    refused::Podless,
     store::sleeps,
 };
 
@@ -51,6 +52,14 @@ impl ServerState {
         match trouble_of(pods) {
             Some(trouble) => Self::Down(trouble.reason, trouble.message),
             None => Self::Down(Reason::PodsStarting, "the server is starting".to_owned()),
+        }
+    }
+
+    /// The same state, unless its pod cannot even be made.
+    pub(super) fn unless_refused(self, podless: Option<&Podless>) -> Self {
+        match (self, podless.and_then(Podless::message)) {
+            (Self::Down(Reason::PodsStarting, _), Some(message)) => Self::Down(Reason::PodsRefused, message),
+            (state, _) => state,
         }
     }
 

@@ -3,6 +3,7 @@
 mod logins;
 
 use api::{ConditionType, Reason, StoreDatabase, StoreDatabaseStatus};
+use jiff::Timestamp;
 use k8s_openapi::{
     ByteString,
     api::{
@@ -11,14 +12,16 @@ use k8s_openapi::{
         networking::v1::NetworkPolicy,
     },
 };
+use kube::runtime::controller::Action;
 use serde_json::{Value, json};
 
 use super::{
-    build,
+    IN_THE_WAY, build,
     credential::Credential,
     dereference::{AdminReads, ManagedReads, Reads, ServerReads},
     error::ValidateError,
     names::Names,
+    next_look,
     rotate::Progress,
     sql::{Conflict, Found, Identifier, Mark, Outcome, Password, Seat, Spare, Tenancy},
     status::{ServerState, status},
@@ -259,6 +262,20 @@ fn a_server_that_does_not_start_says_why() {
     assert!(findings[0].message.contains("postgres:15: no such host"), "{}", findings[0].message);
 }
 
+#[test]
+fn a_server_whose_pod_is_refused_says_so_and_one_that_is_ill_says_that() {
+    let podless = crate::refused::Podless { refused: Some("exceeded quota".to_owned()), ..Default::default() };
+    let starting = ServerState::Down(Reason::PodsStarting, "the server is starting".to_owned());
+    assert_eq!(starting.clone().unless_refused(None), starting);
+    let ServerState::Down(reason, message) = starting.unless_refused(Some(&podless)) else {
+        panic!("it does not serve")
+    };
+    assert_eq!(reason, Reason::PodsRefused);
+    assert!(message.contains("exceeded quota"), "{message}");
+    let ill = ServerState::Down(Reason::Unschedulable, "no node".to_owned());
+    assert_eq!(ill.clone().unless_refused(Some(&podless)), ill);
+}
+
 fn found(spare: Spare) -> Found {
     Found { spare, identity: Some("7/16384".to_owned()) }
 }
@@ -306,6 +323,10 @@ fn a_volume_that_cannot_grow_is_not_ready_and_keeps_its_size() {
     let (_, findings) =
         status(&validated, &ServerState::Ready, Some(&outcome(&validated, false)), &Progress::default());
     assert_eq!((findings[0].holds, findings[0].reason), (false, Reason::VolumeExpansionUnsupported));
+    // Its class may be changed, and nobody tells.
+    let next = |of: &Validated| next_look(of, Some(&outcome(of, false)), &Progress::default(), Timestamp::UNIX_EPOCH);
+    assert_eq!(next(&validated), Action::requeue(IN_THE_WAY));
+    assert_eq!(next(&running()), Action::await_change());
 }
 
 fn rotated() -> Validated {

@@ -115,6 +115,14 @@ impl Mode {
 }
 
 impl Validated {
+    /// Whether only the storage class of the volume can make it better.
+    pub(crate) fn waits_for_its_class(&self) -> bool {
+        match &self.mode {
+            Mode::Managed(managed) => managed.claim.state.waits_for_its_class(),
+            Mode::External(_) => false,
+        }
+    }
+
     /// How the operator logs in to the server.
     pub(crate) fn server(&self) -> Server {
         let (tls, username, password) = match &self.mode {

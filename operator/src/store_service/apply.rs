@@ -22,7 +22,9 @@ pub(super) async fn apply(
     children: Children,
 ) -> Result<bool, ApplyError> {
     let mut wrote = apply_child(context, children.service_account).await?;
-    apply_child(context, children.policy).await?;
+    if let Some(policy) = children.policy {
+        apply_child(context, policy).await?;
+    }
     match (&children.autoscaler, &seen.autoscaler) {
         (Some(_), None) => hand_over_replicas(context, seen).await?,
         // Before the number of pods is the operator's again: two would contend for it.

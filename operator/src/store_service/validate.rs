@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     framework::{ReconcileError, Retry, content_hash, labels, namespace, owner_reference, standard_labels},
+    guests::is_of_users,
     network::{Party, Place},
 };
 
@@ -57,7 +58,8 @@ pub(super) struct Validated {
     pub(super) pod: PodOverrides,
     pub(super) host: Option<String>,
     pub(super) exposure: Exposure,
-    pub(super) network: Network,
+    /// Not known while the store that it is a part of is not: the policy then stays as it is.
+    pub(super) network: Option<Network>,
 }
 
 /// What its policy depends on beside the table of connections.
@@ -140,7 +142,8 @@ pub(super) fn validate(service: &StoreService, seen: &Seen) -> Result<Validated,
         return Err(ValidateError::ConfigMapMissing(missing.clone()));
     }
     let guest = guest::validate(service, &seen.host)?;
-    let network = network(&name, &spec, seen);
+    let orphaned = seen.store.is_none() && !is_of_users(service);
+    let network = (!orphaned).then(|| network(&name, &spec, seen));
     let (database_hash, variables_hash) = (database_hash(&spec, seen)?, variables_hash(&spec, seen)?);
     let database = spec.database_secret();
     let events = guest.iter().flat_map(Guest::variables);
@@ -294,5 +297,20 @@ mod tests {
         let name = |yaml: &str| validate(&service(yaml), &Seen::default()).unwrap().labels[label::NAME].clone();
         assert_eq!(name("{store: green, image: shop:1}"), "catalog");
         assert_eq!(name("{store: blue, image: shop:1}"), "green-catalog");
+    }
+
+    /// A store that does not fit its schema is known to nobody, and its services go on.
+    #[test]
+    fn a_part_of_a_store_that_is_not_known_keeps_its_policy() {
+        let mut part = service("{store: green, image: shop:1}");
+        let network = |service: &StoreService, seen: &Seen| validate(service, seen).unwrap().network;
+        assert_eq!(network(&part, &Seen::default()).map(|network| network.kafka), Some(Place::Nowhere));
+        let store = "{apiVersion: greencommerce.dev/v1alpha1, kind: Store, \
+                      metadata: {name: green, namespace: shop, uid: '2'}, spec: {version: 1.0.0}}";
+        let store: Store = serde_yaml::from_str(store).unwrap();
+        part.metadata.owner_references = Some(vec![owner_reference(&store)]);
+        assert_eq!(network(&part, &Seen::default()), None);
+        let seen = Seen { store: Some(std::sync::Arc::new(store)), ..Seen::default() };
+        assert_eq!(network(&part, &seen).map(|network| network.kafka), Some(Place::Here));
     }
 }

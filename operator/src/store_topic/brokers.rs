@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use rdkafka::{
     ClientConfig,
     admin::{
-        AdminClient, AdminOptions, AlterConfig, ConfigSource, NewPartitions, NewTopic, ResourceSpecifier,
-        TopicReplication, TopicResult,
+        AdminClient, AdminOptions, AlterConfig, ConfigSource, NewPartitions, NewTopic, OwnedResourceSpecifier,
+        ResourceSpecifier, TopicReplication, TopicResult,
     },
     client::DefaultClientContext,
     config::RDKafkaLogLevel,
@@ -21,6 +21,7 @@ use tokio::{
 use tracing::info;
 
 use super::plan::{self, Action, Desired, Observed, Refusal};
+use crate::framework::{Gate, NotLeading};
 
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -88,6 +89,9 @@ pub enum BrokerError {
     /// The process is going down.
     #[error("the operator is stopping")]
     Stopping,
+    /// Another process leads by now.
+    #[error(transparent)]
+    NotLeading(#[from] NotLeading),
 }
 
 impl BrokerError {
@@ -106,6 +110,8 @@ impl BrokerError {
 /// as long as it lives.
 pub struct Brokers {
     bootstrap: String,
+    /// What every request passes that changes something.
+    gate: Gate,
     /// How long the brokers may take for their first answer.
     patience: Duration,
     // Only empty while it is dropped.
@@ -114,7 +120,7 @@ pub struct Brokers {
 
 impl Brokers {
     /// Makes a client; it connects with its first request.
-    pub fn new(bootstrap: &str) -> Result<Self, BrokerError> {
+    pub fn new(gate: &Gate, bootstrap: &str) -> Result<Self, BrokerError> {
         let admin = ClientConfig::new()
             .set("bootstrap.servers", bootstrap)
             .set("client.id", "greencommerce-operator")
@@ -125,7 +131,8 @@ impl Brokers {
             .set_log_level(RDKafkaLogLevel::Emerg)
             .create()
             .map_err(|source| BrokerError::Client { bootstrap: bootstrap.to_owned(), source })?;
-        Ok(Self { bootstrap: bootstrap.to_owned(), patience: REQUEST_TIMEOUT, admin: Some(admin) })
+        let (bootstrap, gate) = (bootstrap.to_owned(), gate.clone());
+        Ok(Self { bootstrap, gate, patience: REQUEST_TIMEOUT, admin: Some(admin) })
     }
 
     /// The same with another time-out for the first answer.
@@ -135,12 +142,17 @@ impl Brokers {
         self
     }
 
+    /// Those of the topics that the brokers hold.
+    pub async fn look(self, topics: &[String]) -> Result<BTreeMap<String, Observed>, BrokerError> {
+        self.observe(topics).await.map(|(_, observed)| observed)
+    }
+
     /// Brings a topic to what is wanted, as far as that is possible without losing data.
     pub async fn ensure(self, topic: &str, desired: &Desired) -> Result<Outcome, BrokerError> {
-        let (this, mut observed) = self.observe(topic).await?;
+        let (this, mut observed) = self.observe_one(topic).await?;
         let plan = plan::plan(desired, observed.as_ref());
         for action in &plan.actions {
-            this.request(topic, desired, action).await?;
+            this.gate.guard(this.request(topic, desired, action)).await??;
             info!(topic, %action, "changed the brokers");
         }
         let (mut this, deadline) = (this, Instant::now() + SETTLE_TIMEOUT);
@@ -153,56 +165,59 @@ impl Brokers {
                 return Err(unsettled(desired, observed.as_ref()));
             }
             sleep(SETTLE_POLL).await;
-            (this, observed) = this.observe(topic).await?;
+            (this, observed) = this.observe_one(topic).await?;
         }
     }
 
     /// Deletes a topic with all its events; one that is gone already is no error.
     pub async fn delete(self, topic: &str) -> Result<(), BrokerError> {
         const ACTION: &str = "delete the topic";
-        let answer = self.admin().delete_topics(&[topic], &options()).await;
+        let answer = self.gate.guard(self.admin().delete_topics(&[topic], &options())).await?;
         match topic_answer(ACTION, answer) {
             Err(BrokerError::Refused { source: RDKafkaErrorCode::UnknownTopicOrPartition, .. }) => Ok(()),
             other => other,
         }
     }
 
-    /// The topic as the brokers hold it. All topics are asked for: asking for one by name would make it where brokers
+    /// One topic as the brokers hold it.
+    async fn observe_one(self, topic: &str) -> Result<(Self, Option<Observed>), BrokerError> {
+        let (this, mut observed) = self.observe(&[topic.to_owned()]).await?;
+        Ok((this, observed.remove(topic)))
+    }
+
+    /// Topics as the brokers hold them. All topics are asked for: asking for one by name would make it where brokers
     /// create topics by themselves.
-    async fn observe(self, topic: &str) -> Result<(Self, Option<Observed>), BrokerError> {
-        let name = topic.to_owned();
-        let (this, shape) = spawn_blocking(move || {
-            let shape = self
-                .admin()
-                .inner()
-                .fetch_metadata(None, self.patience)
-                .map(|metadata| metadata.topics().iter().find(|topic| topic.name() == name).and_then(shape));
-            (self, shape)
+    async fn observe(self, topics: &[String]) -> Result<(Self, BTreeMap<String, Observed>), BrokerError> {
+        let names = topics.to_vec();
+        let (this, shapes) = spawn_blocking(move || {
+            let metadata = self.admin().inner().fetch_metadata(None, self.patience);
+            let shapes = metadata.map(|metadata| shapes(metadata.topics(), &names));
+            (self, shapes)
         })
         .await
         .map_err(|_| BrokerError::Stopping)?;
         let unreachable = |source| BrokerError::Unreachable { bootstrap: this.bootstrap.clone(), source };
-        let Some((partitions, replicas)) = shape.map_err(unreachable)? else {
-            return Ok((this, None));
-        };
-        let config = this.observe_config(topic).await?;
-        Ok((this, Some(Observed { partitions, replicas, config })))
+        let mut observed = shapes.map_err(unreachable)?;
+        this.observe_config(&mut observed).await?;
+        Ok((this, observed))
     }
 
-    async fn observe_config(&self, topic: &str) -> Result<BTreeMap<String, String>, BrokerError> {
+    /// Adds their settings to topics that are there.
+    async fn observe_config(&self, topics: &mut BTreeMap<String, Observed>) -> Result<(), BrokerError> {
         const ACTION: &str = "describe the topic's settings";
-        let resources = self
-            .admin()
-            .describe_configs(&[ResourceSpecifier::Topic(topic)], &options())
-            .await
-            .map_err(|source| BrokerError::Request { action: ACTION, source })?;
-        let mut config = BTreeMap::new();
-        for resource in resources {
-            let resource = resource.map_err(|source| BrokerError::Refused { action: ACTION, source })?;
-            let own = resource.entries.into_iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
-            config.extend(own.map(|entry| (entry.name, entry.value.unwrap_or_default())));
+        if topics.is_empty() {
+            return Ok(());
         }
-        Ok(config)
+        let asked: Vec<_> = topics.keys().map(|topic| ResourceSpecifier::Topic(topic)).collect();
+        let answers = self.admin().describe_configs(&asked, &options()).await;
+        for answer in answers.map_err(|source| BrokerError::Request { action: ACTION, source })? {
+            let answer = answer.map_err(|source| BrokerError::Refused { action: ACTION, source })?;
+            let OwnedResourceSpecifier::Topic(name) = &answer.specifier else { continue };
+            let Some(topic) = topics.get_mut(name) else { continue };
+            let own = answer.entries.into_iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
+            topic.config.extend(own.map(|entry| (entry.name, entry.value.unwrap_or_default())));
+        }
+        Ok(())
     }
 
     async fn request(&self, topic: &str, desired: &Desired, action: &Action) -> Result<(), BrokerError> {
@@ -265,6 +280,16 @@ fn unsettled(desired: &Desired, observed: Option<&Observed>) -> BrokerError {
     if names.is_empty() { BrokerError::Unsettled } else { BrokerError::SettingsRefused { names } }
 }
 
+/// The wanted ones among the topics, without their settings.
+fn shapes(topics: &[MetadataTopic], wanted: &[String]) -> BTreeMap<String, Observed> {
+    let is_wanted = |topic: &&MetadataTopic| wanted.iter().any(|name| name == topic.name());
+    let observed = |topic: &MetadataTopic| {
+        let (partitions, replicas) = shape(topic)?;
+        Some((topic.name().to_owned(), Observed { partitions, replicas, config: BTreeMap::new() }))
+    };
+    topics.iter().filter(is_wanted).filter_map(observed).collect()
+}
+
 /// Partitions and replicas of a topic; `None` while the brokers do not know it.
 fn shape(topic: &MetadataTopic) -> Option<(u32, u32)> {
     if topic.error().is_some() {
@@ -284,3 +309,6 @@ fn topic_answer(action: &'static str, answer: Result<Vec<TopicResult>, KafkaErro
     let refused = |(_, source)| BrokerError::Refused { action, source };
     answers.into_iter().try_for_each(|answer| answer.map(drop).map_err(refused))
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,13 +87,15 @@ fn broker_retry(error: &BrokerError) -> Retry {
         BrokerError::Client { .. }
         | BrokerError::SettingsRefused { .. }
         | BrokerError::Unsettled
-        | BrokerError::Stopping => Retry::Backoff,
+        | BrokerError::Stopping
+        | BrokerError::NotLeading(_) => Retry::Backoff,
     }
 }
 
 fn broker_reason(error: &BrokerError) -> Reason {
     match error {
         BrokerError::Client { .. } => Reason::SpecInvalid,
+        BrokerError::NotLeading(error) => error.reason(),
         BrokerError::Unreachable { .. } | BrokerError::Request { .. } | BrokerError::Stopping => {
             Reason::BrokerUnreachable
         }

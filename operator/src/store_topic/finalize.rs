@@ -10,8 +10,8 @@ use super::{
     validate,
 };
 use crate::framework::{
-    Context, Refused, followed, goes_with_its_namespace, has_finalizer, is_as_described, namespace, of_brokers, reach,
-    remove_finalizer,
+    Context, Refused, converse, followed, goes_with_its_namespace, has_finalizer, is_as_described, namespace,
+    of_brokers, reach, remove_finalizer,
 };
 
 /// What became of the topic.
@@ -47,15 +47,16 @@ async fn delete(context: &Context, topic: &StoreTopic) -> Result<Result<Fate, De
     if let Err(silence) = reach(context, &addresses, Refused::GiveUp).await {
         return Ok(Err(silence.into()));
     }
+    let servers = addresses.join(",");
     let span = of_brokers("delete", &addresses, &topic.spec.topic_name);
     let conversation = async {
         if !is_as_described(context, topic).await? {
             return Ok(Ok(Fate::Kept));
         }
-        let deletion = async { Brokers::new(&addresses.join(","))?.delete(&topic.spec.topic_name).await };
+        let deletion = async { Brokers::new(&context.gate, &servers)?.delete(&topic.spec.topic_name).await };
         Ok::<_, Error>(followed(span, deletion).await.map(|()| Fate::Deleted).map_err(DeleteError::from))
     };
-    context.gate.guard(conversation).await?
+    converse(context, &servers, Box::pin(conversation)).await?
 }
 
 /// Whether the store the topic belongs to goes as well, and its own broker with it: there is nobody left to ask, and what

@@ -4,6 +4,7 @@ mod broker;
 pub mod brokers;
 mod error;
 mod finalize;
+mod look;
 pub mod plan;
 mod status;
 mod validate;
@@ -13,13 +14,12 @@ use std::{sync::Arc, time::Duration};
 use api::{ConditionType, Reason, StoreTopic};
 use kube::runtime::controller::Action;
 
+pub(crate) use self::look::changed;
 use self::{brokers::Brokers, error::Error};
 use crate::framework::{
-    Context, Reconciler, Refused, add_finalizer, followed, namespace, of_brokers, patience, reach, write_status,
+    Context, Reconciler, Refused, add_finalizer, converse, followed, namespace, of_brokers, patience, reach,
+    write_status,
 };
-
-/// How often the brokers are looked at again: nothing tells when somebody changes a topic by hand.
-const RESYNC: Duration = Duration::from_mins(1);
 
 /// How soon to look again whether a broker has started; only the cache is asked.
 const BROKER_POLL: Duration = Duration::from_secs(1);
@@ -52,13 +52,15 @@ impl Reconciler for StoreTopicReconciler {
         }
         let addresses = validate::addresses(&topic.spec.bootstrap_servers, namespace(&*topic));
         reach(context, &addresses, Refused::GiveUp).await?;
+        let servers = addresses.join(",");
         let patience = patience(topic.status.as_ref(), ConditionType::Ready, Reason::BrokerUnreachable);
-        let brokers = Brokers::new(&addresses.join(","))?.patient_for(patience);
+        let brokers = Brokers::new(&context.gate, &servers)?.patient_for(patience);
         let span = of_brokers("ensure", &addresses, &topic.spec.topic_name);
         let conversation = followed(span, brokers.ensure(&topic.spec.topic_name, &desired));
-        let outcome = context.gate.guard(Box::pin(conversation)).await??;
+        let outcome = converse(context, &servers, Box::pin(conversation)).await??;
         let (status, findings) = status::status(&topic, &outcome);
         write_status(context, &*topic, status, findings).await?;
-        Ok(Action::requeue(RESYNC))
+        // On the rounds it is looked at again.
+        Ok(Action::await_change())
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn status(topic: &StoreTopic, outcome: &Outcome) -> (StoreTopicStatus
 }
 
 /// Whoever describes a Store cannot say how many partitions its topics have, and more of them do no harm.
-fn is_fine(topic: &StoreTopic, refusal: &Refusal) -> bool {
+pub(super) fn is_fine(topic: &StoreTopic, refusal: &Refusal) -> bool {
     let of_a_store = topic.owner_references().iter().any(|owner| owner.kind == "Store");
     of_a_store && matches!(refusal, Refusal::FewerPartitions { .. })
 }

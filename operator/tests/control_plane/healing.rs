@@ -142,13 +142,31 @@ async fn a_port_that_somebody_else_had_is_taken_once_it_is_free() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_that_keep_silent_hold_up_no_other() {
+    let hole = BlackHole::dig().await;
+    no_other_is_held_up_by(hole.address).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_accept_connections_and_say_nothing_hold_up_no_other() {
+    let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = mute.local_addr().unwrap();
+    let mut host = JoinSet::new();
+    host.spawn(async move {
+        let mut guests = JoinSet::new();
+        while let Ok((mut guest, _)) = mute.accept().await {
+            guests.spawn(async move { tokio::io::copy(&mut guest, &mut tokio::io::sink()).await });
+        }
+    });
+    no_other_is_held_up_by(address).await;
+}
+
+async fn no_other_is_held_up_by(address: SocketAddr) {
     let tenants = Tenants::default();
     let space = cluster().await.space().await;
-    let hole = BlackHole::dig().await;
     space.apply(&administrator()).await;
     for number in 0..CROWD {
-        space.apply(&database(&tenants, &space, &format!("silent-{number}"), hole.address)).await;
-        space.apply(&silent_topic(number, hole.address)).await;
+        space.apply(&database(&tenants, &space, &format!("silent-{number}"), address)).await;
+        space.apply(&silent_topic(number, address)).await;
     }
     let operator = space.operator(program(), None).await;
     let begun = Instant::now();

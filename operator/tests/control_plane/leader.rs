@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, api::DeleteParams};
-use kubekit::{Mark, Operator, Space, wait_until};
+use kubekit::{Mark, Operator, Space, eventually, wait_until};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use crate::{
     candidates::{LEASE_NAME, candidate, leader_and_standby, taken_over},
@@ -20,6 +21,8 @@ const AFTER_A_FAREWELL: Duration = Duration::from_secs(5);
 const AFTER_A_CRASH: Duration = Duration::from_secs(15);
 /// A candidate that sees no renewal for so long takes the lease.
 const LEASE: Duration = Duration::from_secs(10);
+/// Topics on brokers that say nothing: with so many, one of them is always waited for.
+const SILENT: usize = 20;
 /// Between two changes of somebody who keeps whoever leads busy.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -30,6 +33,34 @@ async fn the_next_leader_writes_within_five_seconds_of_a_farewell() {
     let begun = Instant::now();
     leader.terminate();
     takes_over(&space, &standby, begun, AFTER_A_FAREWELL, "the next leader's write after a farewell").await;
+    let ended = wait_until(AFTER_A_FAREWELL, "the end of the one before", || std::future::ready(leader.ended())).await;
+    assert!(ended.success(), "{ended:?}");
+    one_after_the_other(&space, &[&leader, &standby]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_waits_for_silent_servers_takes_no_longer_to_say_farewell() {
+    let space = cluster().await.space().await;
+    let (leader, standby) = leader_and_standby(&space, &replicas(1)).await;
+    // The kernel accepts connections, and nobody ever looks at them.
+    let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = mute.local_addr().unwrap();
+    for number in 0..SILENT {
+        let name = format!("silent-{number}");
+        let topic = json!({
+            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreTopic", "metadata": {"name": name},
+            "spec": {"bootstrapServers": address.to_string(), "topicName": name},
+        });
+        space.apply(&topic).await;
+    }
+    eventually("silent brokers to be told of", || async {
+        let topic = space.get("StoreTopic", "silent-0").await.unwrap();
+        topic["status"]["conditions"][0]["reason"] == "BrokerUnreachable"
+    })
+    .await;
+    let begun = Instant::now();
+    leader.terminate();
+    takes_over(&space, &standby, begun, AFTER_A_FAREWELL, "the next leader's write after a farewell in silence").await;
     let ended = wait_until(AFTER_A_FAREWELL, "the end of the one before", || std::future::ready(leader.ended())).await;
     assert!(ended.success(), "{ended:?}");
     one_after_the_other(&space, &[&leader, &standby]);

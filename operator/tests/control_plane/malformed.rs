@@ -1,12 +1,15 @@
 //! Objects that the operator can do nothing with do not keep it from the others.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSONSchemaProps};
-use kubekit::eventually;
-use serde_json::json;
+use kubekit::{Cluster, Operator, Space, eventually};
+use serde_json::{Value, json};
 
 use crate::{
+    database::administrator,
+    servers::Servers,
     setup::{self, cluster, program},
-    story::named_service,
+    store::store,
+    story::{END, named_service, rest},
 };
 
 /// The definition as an older release may have had it: anything goes.
@@ -27,11 +30,71 @@ fn loose(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     crd
 }
 
+/// One of the test's own: a definition that changes concerns everybody.
+async fn own_cluster() -> &'static Cluster {
+    let start = || &*Box::leak(Box::new(setup::start()));
+    tokio::task::spawn_blocking(start).await.unwrap()
+}
+
+/// Lets anything be stored as this kind, and stores this change of an object.
+async fn deform(space: &Space<'_>, operator: &Operator, kind: &str, object: &Value) {
+    let definitions = api::crds().into_iter().filter(|crd| crd.spec.names.kind == kind);
+    space.cluster().install(&definitions.map(loose).collect::<Vec<_>>()).await;
+    // The new schema takes a moment to be in force.
+    eventually("the malformed object to be stored", || async { space.try_apply(object).await.is_ok() }).await;
+    eventually("the malformed object to be seen", || async {
+        operator.figure("greencommerce_operator_malformed_objects", kind).await >= 1.0
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_becomes_malformed_can_be_deleted() {
+    let space = own_cluster().await.space().await;
+    let operator = space.operator(program(), None).await;
+    let mut topic = json!({
+        "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreTopic", "metadata": {"name": "own"},
+        "spec": {"bootstrapServers": "127.0.0.1:9", "topicName": "own", "deletionPolicy": "Delete"},
+    });
+    space.apply(&topic).await;
+    eventually("the topic to be held back", || async {
+        let topic = space.get("StoreTopic", "own").await.unwrap();
+        topic["metadata"]["finalizers"].as_array().is_some_and(|held| !held.is_empty())
+    })
+    .await;
+    topic["spec"]["partitions"] = json!("three");
+    deform(&space, &operator, "StoreTopic", &topic).await;
+    space.delete("StoreTopic", "own").await;
+    eventually("the topic to be gone", || async { space.get("StoreTopic", "own").await.is_none() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_becomes_malformed_keeps_everything_it_has() {
+    let space = own_cluster().await.space().await;
+    let server = Servers::running().await.lend("shop", &space).await;
+    let operator = space.operator(program(), None).await;
+    space.apply(&administrator()).await;
+    let mut store = store(&server, "1.0.0", &json!({}));
+    space.apply(&store).await;
+    space.until_it_says("Store", "shop", "Upgraded", true).await;
+    rest(&space, END).await;
+    let before = space.state().await;
+    store["spec"]["suspend"] = json!("yes");
+    deform(&space, &operator, "Store", &store).await;
+    // Its services are looked at as ever.
+    space
+        .edit("StoreService", "shop-auth", &json!({"metadata": {"annotations": {"example.com/touched": "yes"}}}))
+        .await;
+    rest(&space, END).await;
+    let after = space.state().await;
+    let changed: Vec<&str> = before.names().filter(|name| before.get(name) != after.get(name)).collect();
+    assert_eq!(changed, ["Store/shop", "StoreService/shop-auth"]);
+    assert!(after.names().eq(before.names()));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_from_before_a_schema_change_stops_nothing_and_is_taken_up_once_corrected() {
-    // One of its own: a definition that changes concerns everybody.
-    let start = || &*Box::leak(Box::new(setup::start()));
-    let cluster = tokio::task::spawn_blocking(start).await.unwrap();
+    let cluster = own_cluster().await;
     let space = cluster.space().await;
     let services = || api::crds().into_iter().filter(|crd| crd.spec.names.kind == "StoreService");
     cluster.install(&services().map(loose).collect::<Vec<_>>()).await;

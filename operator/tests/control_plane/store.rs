@@ -138,7 +138,8 @@ async fn there_and_back(name: &str, kinds: &[fn(u32) -> Crash], ways: impl Fn(&L
     every_crash_there_and_back(name, kinds, scene, |scene| ways(scene.server.as_ref().unwrap())).await
 }
 
-fn store(server: &Lent, version: &str, with: &Value) -> Value {
+/// The smallest store there is, on this database server.
+pub(crate) fn store(server: &Lent, version: &str, with: &Value) -> Value {
     let external = json!({"host": "127.0.0.1", "port": server.port(), "adminSecretRef": {"name": "administrator"}});
     let mut spec = json!({
         "version": version, "database": {"external": external}, "services": services(&json!({})),

@@ -18,11 +18,13 @@ use crate::{
     clock,
     cluster::Cluster,
     error::{Error, explain},
-    output, wait,
+    output::{self, Format},
+    wait,
 };
 
 /// The field manager of what this program writes.
 const MANAGER: &str = "kubectl-greencommerce";
+const NEW_PASSWORDS: &str = "gets new database passwords";
 /// Asks the operator for new database passwords; its value is the time of the wish.
 const ANNOTATION_ROTATE: &str = "greencommerce.dev/rotate";
 
@@ -43,12 +45,10 @@ async fn set_suspend(cluster: &Cluster, options: &cli::Change, suspend: bool) ->
         ("wakes up", "is not suspended", Goal::Ready)
     };
     if store.spec.suspend == suspend {
-        tell(cluster, &options.common, &store, held)?;
-    } else {
-        let changed = patch(cluster, &name, &json!({"spec": {"suspend": suspend}})).await?;
-        tell(cluster, &options.common, &changed, done)?;
+        return finish(cluster, &options.common, store, held, goal).await;
     }
-    wait_if_asked(cluster, &name, &options.common, goal).await
+    let changed = patch(cluster, &name, &json!({"spec": {"suspend": suspend}})).await?;
+    finish(cluster, &options.common, changed, done, goal).await
 }
 
 pub(crate) async fn rollback(cluster: &Cluster, options: &cli::Rollback) -> Result<(), Error> {
@@ -68,23 +68,28 @@ pub(crate) async fn rollback(cluster: &Cluster, options: &cli::Rollback) -> Resu
         }
     }
     let changed = patch(cluster, &name, &change).await?;
-    tell(cluster, &options.common, &changed, &format!("goes back {way}"))?;
-    wait_if_asked(cluster, &name, &options.common, Goal::Ready).await
+    finish(cluster, &options.common, changed, &format!("goes back {way}"), Goal::Ready).await
 }
 
 pub(crate) async fn rotate(cluster: &Cluster, options: &cli::Change) -> Result<(), Error> {
     let store = cluster.store(options.store.as_deref()).await?;
     let name = store.name_any();
-    let before = if options.common.wait { rotate::credentials(cluster, &name).await? } else { Vec::new() };
-    let wish = format!("{:.0}", clock::now());
+    let common = &options.common;
+    let before = if common.wait { Some(rotate::look(cluster, &name).await?) } else { None };
+    // Two wishes of the same second are two.
+    let wish = format!("{:.3}", clock::now());
     let change = json!({"metadata": {"annotations": {ANNOTATION_ROTATE: wish}}});
     let changed = patch(cluster, &name, &change).await?;
-    tell(cluster, &options.common, &changed, "gets new database passwords")?;
-    if !options.common.wait {
-        return Ok(());
+    let Some(before) = before else {
+        return finish(cluster, common, changed, NEW_PASSWORDS, Goal::Ready).await;
+    };
+    say(cluster, common, &changed, NEW_PASSWORDS)?;
+    for note in &before.unreadable {
+        output::complain(&format!("not waited for: {note}"));
     }
-    let took = rotate::until_rolled(cluster, &name, &before, options.common.patience.timeout).await?;
-    wait::until(cluster, &name, Goal::Ready, wait::less(options.common.patience, took)).await
+    let took = rotate::until_rolled(cluster, &name, &before, common.patience).await?;
+    let store = wait::until(cluster, &name, Goal::Ready, wait::less(common.patience, took)).await?;
+    show(common, &store.unwrap_or(changed))
 }
 
 async fn patch(cluster: &Cluster, name: &str, change: &Value) -> Result<Store, Error> {
@@ -94,13 +99,28 @@ async fn patch(cluster: &Cluster, name: &str, change: &Value) -> Result<Store, E
     changed.map_err(|error| explain(&format!("change Store {}/{name}", cluster.namespace), &error))
 }
 
-fn tell(cluster: &Cluster, options: &Common, store: &Store, what: &str) -> Result<(), Error> {
-    output::print_as(options.output, store, |store| format!("Store {}/{} {what}", cluster.namespace, store.name_any()))
+/// Tells what was done, waits if that was asked for, and shows the Store as it is then.
+async fn finish(cluster: &Cluster, options: &Common, changed: Store, what: &str, goal: Goal) -> Result<(), Error> {
+    say(cluster, options, &changed, what)?;
+    if !options.wait {
+        return show(options, &changed);
+    }
+    let store = wait::until(cluster, &changed.name_any(), goal, options.patience).await?;
+    show(options, &store.unwrap_or(changed))
 }
 
-async fn wait_if_asked(cluster: &Cluster, name: &str, options: &Common, goal: Goal) -> Result<(), Error> {
-    if !options.wait {
-        return Ok(());
+/// For people, who want to know at once.
+fn say(cluster: &Cluster, options: &Common, store: &Store, what: &str) -> Result<(), Error> {
+    match options.output {
+        Format::Table => output::print(&format!("Store {}/{} {what}", cluster.namespace, store.name_any())),
+        Format::Json | Format::Yaml => Ok(()),
     }
-    wait::until(cluster, name, goal, options.patience).await
+}
+
+/// For programs, which want one document.
+fn show(options: &Common, store: &Store) -> Result<(), Error> {
+    match options.output {
+        Format::Table => Ok(()),
+        format => output::print_as(format, store, |_| String::new()),
+    }
 }

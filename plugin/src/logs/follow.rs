@@ -22,7 +22,7 @@ use super::{
 use crate::{
     cli, clock,
     cluster::Cluster,
-    error::{Error, cause, chain},
+    error::{Error, cause, watch_cause},
     output,
 };
 
@@ -44,7 +44,7 @@ pub(super) async fn run(cluster: &Cluster, selection: &Selection, options: &cli:
                     }
                 }
                 Some(Ok(_)) => {}
-                Some(Err(error)) => output::complain(&format!("cannot watch the pods: {}", chain(&error))),
+                Some(Err(error)) => output::complain(&format!("cannot watch the pods: {}", watch_cause(&error))),
                 None => return Ok(()),
             },
             Some((source, line)) = lines.next(), if !lines.is_empty() => match line {

@@ -51,11 +51,14 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Whether the line tells of an error: by its level, or by the words that servers use for it.
+/// Whether the line tells of an error: by its level, by the words that servers use for it, or as programs end with one.
 pub(super) fn is_error(line: &str) -> bool {
     if let Ok(Value::Object(fields)) = serde_json::from_str(line) {
         let level = fields.get("level").and_then(Value::as_str).unwrap_or_default();
         return matches!(level.to_ascii_uppercase().as_str(), "ERROR" | "FATAL" | "CRITICAL" | "PANIC");
+    }
+    if line.trim_start().get(..6).is_some_and(|begin| begin.eq_ignore_ascii_case("error:")) {
+        return true;
     }
     let words = line.split(|c: char| !c.is_alphanumeric());
     words.into_iter().any(|word| matches!(word, "ERROR" | "FATAL" | "PANIC" | "CRITICAL" | "panicked"))
@@ -91,10 +94,15 @@ mod tests {
             "2026-01-01 00:00:00 UTC [7] FATAL:  password authentication failed",
             "[2026-01-01] ERROR Shutdown broker (kafka.server)",
             "thread 'main' panicked at src/main.rs:1:1",
+            "error: cannot start: no route to the broker",
+            "Error: invalid value 'x' for '--drain'",
+            "  error: refused",
         ] {
             assert!(is_error(line), "{line}");
         }
-        for line in [r#"{"level":"INFO","message":"ERROR in the text"}"#, "TERRORS of the deep", "no error"] {
+        for line in
+            [r#"{"level":"INFO","message":"ERROR in the text"}"#, "TERRORS of the deep", "no error", "terror: none"]
+        {
             assert!(!is_error(line), "{line}");
         }
     }

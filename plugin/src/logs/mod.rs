@@ -31,7 +31,7 @@ struct Selection {
 }
 
 pub(crate) async fn run(cluster: &Cluster, options: &cli::Logs) -> Result<(), Error> {
-    let stores: Vec<String> = cluster.stores().await?.iter().map(kube::ResourceExt::name_any).collect();
+    let stores = cluster.store_names().await?;
     let named = (options.store.as_deref(), options.service.as_deref());
     let (store, part) = choose_service(named, &stores, &cluster.namespace)?;
     let selection = Selection { store, part };
@@ -99,14 +99,72 @@ async fn merged(cluster: &Cluster, pods: &[Pod], options: &cli::Logs) -> Result<
     });
     let read: Vec<_> = stream::iter(reads).buffered(AT_ONCE).collect().await;
     let mut lines = Vec::new();
+    let (all, mut refused) = (read.len(), 0);
     for (pod, log) in read {
         match log {
             Ok(log) => lines.extend(log.lines().map(|line| (stamped(line).0, source(pod), stamped(line).1.to_owned()))),
-            Err(error) => output::complain(&format!("{}: cannot read the log: {}", source(pod), cause(&error))),
+            Err(error) => {
+                refused += 1;
+                output::complain(&format!("{}: cannot read the log: {}", source(pod), cause(&error)));
+            }
         }
+    }
+    if all > 0 && refused == all {
+        return Err(Error::failed("no log could be read"));
     }
     lines.sort_by_key(|(time, _, _)| *time);
     let kept = lines.iter().filter(|(_, _, text)| !options.errors || is_error(text));
     let kept: Vec<String> = kept.map(|(_, source, text)| format!("{source} {}", shown(text, options.raw))).collect();
     if kept.is_empty() { Ok(()) } else { output::print(&kept.join("\n")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        cli::{Cli, Command},
+        fake::{Answer, cluster, list},
+        output::captured,
+    };
+
+    /// Logs of a store with a pod of `cart` and one of `orders`, of whose logs some may be read.
+    async fn read(logs: Vec<Answer>) -> Result<(), Error> {
+        let pod = |name: &str, service: &str| {
+            json!({
+                "metadata": {"name": name, "labels": {
+                    "app.kubernetes.io/name": service, "app.kubernetes.io/component": "service",
+                }},
+                "spec": {"containers": [{"name": "service"}]},
+            })
+        };
+        let store = json!({"metadata": {"name": "green", "namespace": "shop"}, "spec": {"version": "1.0.0"}});
+        let pods = list("Pod", &[pod("green-cart-0", "cart"), pod("green-orders-0", "orders")]);
+        let mut answers = vec![
+            ("GET /apis/greencommerce.dev/v1alpha1/namespaces/shop/stores?", list("Store", &[store])),
+            ("GET /api/v1/namespaces/shop/pods?", pods),
+        ];
+        answers.extend(logs);
+        let Command::Logs(options) = Cli::try_parse_from(["kubectl-greencommerce", "logs"]).unwrap().command else {
+            panic!()
+        };
+        run(&cluster(answers).0, &options).await
+    }
+
+    #[tokio::test]
+    async fn no_log_at_all_is_a_failure() {
+        let error = read(vec![]).await.unwrap_err();
+        assert_eq!(error.exit_code(), 1);
+        assert_eq!(captured::complained().matches("cannot read the log: you may not (no)").count(), 2);
+    }
+
+    #[tokio::test]
+    async fn some_logs_are_better_than_none() {
+        let log = json!("2026-01-01T00:00:00Z hello\n");
+        read(vec![("GET /api/v1/namespaces/shop/pods/green-cart-0/log?", log)]).await.unwrap();
+        assert_eq!(captured::printed(), "cart/green-cart-0 hello\n");
+        assert!(captured::complained().starts_with("orders/green-orders-0: cannot read the log: "));
+    }
 }

@@ -28,8 +28,9 @@ pub(super) struct Collected {
     /// Objects, each with the place it has in the report.
     pub(super) objects: Vec<(String, Value)>,
     pub(super) events: Vec<Value>,
-    /// Every Secret of the namespace: what they hold must not show up anywhere.
-    pub(super) secrets: Vec<Secret>,
+    /// Every Secret of the namespace: what they hold must not show up anywhere. `None` if they could not be read, so that
+    /// nobody knows what to look for.
+    pub(super) secrets: Option<Vec<Secret>>,
     pub(super) nodes: Vec<Value>,
     pub(super) versions: Value,
     /// Logs, each with its place.
@@ -48,7 +49,7 @@ impl Collected {
         let mut named = BTreeSet::new();
         self.objects.iter().for_each(|(_, object)| strings(object, &mut named));
         let store = self.gathered.store.name_any();
-        let listed = self.secrets.iter().filter(|secret| {
+        let listed = self.secrets.iter().flatten().filter(|secret| {
             secret.labels().get(label::STORE) == Some(&store) || named.contains(secret.name_any().as_str())
         });
         listed.map(outline).collect()
@@ -96,6 +97,11 @@ struct Reader {
 impl Reader {
     /// Objects of a kind, each with its kind in it, as lists have it only once.
     async fn list(&mut self, namespace: Option<&str>, kind: Kind, labels: &str) -> Vec<Value> {
+        self.try_list(namespace, kind, labels).await.unwrap_or_default()
+    }
+
+    /// The same; `None` if they could not be read.
+    async fn try_list(&mut self, namespace: Option<&str>, kind: Kind, labels: &str) -> Option<Vec<Value>> {
         let Kind { api, plural } = kind;
         let scope = namespace.map(|namespace| format!("/namespaces/{namespace}")).unwrap_or_default();
         let path = format!("{api}{scope}/{plural}?labelSelector={labels}");
@@ -108,12 +114,12 @@ impl Reader {
                     item["kind"] = json!(kind);
                     item["apiVersion"] = version.clone();
                 }
-                items
+                Some(items)
             }
             Err(error) => {
                 let place = namespace.map(|namespace| format!(" of namespace {namespace}")).unwrap_or_default();
                 self.problems.push(format!("{plural}{place}: {}", cause(&error)));
-                Vec::new()
+                None
             }
         }
     }
@@ -142,9 +148,9 @@ impl Reader {
         events
     }
 
-    async fn secrets(&mut self, namespace: &str) -> Vec<Secret> {
-        let found = self.list(Some(namespace), SECRETS, "").await;
-        found.into_iter().filter_map(|secret| serde_json::from_value(secret).ok()).collect()
+    async fn secrets(&mut self, namespace: &str) -> Option<Vec<Secret>> {
+        let found = self.try_list(Some(namespace), SECRETS, "").await?;
+        Some(found.into_iter().filter_map(|secret| serde_json::from_value(secret).ok()).collect())
     }
 
     async fn operator(&mut self, namespace: &str) -> Vec<(String, Value)> {

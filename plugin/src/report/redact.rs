@@ -3,15 +3,18 @@
 //! Three nets, one below the other: the values of the Secrets themselves, wherever they stand; the names of fields and
 //! variables that hold secrets; and what secrets look like in running text.
 
+use std::collections::BTreeSet;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use k8s_openapi::api::core::v1::Secret;
-use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::{
-    keys::{is_public_entry, is_secret_field, is_secret_flag, is_secret_variable, pattern},
+    keys::{is_public_entry, is_reference, is_secret_field, is_secret_flag, is_secret_variable},
     text::{REDACTED, redacted},
 };
+use crate::error::Error;
 
 /// Shorter values stand in too many innocent places.
 const SHORTEST: usize = 6;
@@ -22,29 +25,36 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Redacts.
 pub(super) struct Redactor {
-    /// The values of Secrets.
-    known: Option<Regex>,
+    /// Finds the values of Secrets.
+    known: Option<AhoCorasick>,
 }
 
 impl Redactor {
     /// Knows the values of these Secrets.
-    pub(super) fn new(secrets: &[Secret]) -> Self {
-        let mut known: Vec<String> = secrets.iter().flat_map(values).collect();
-        // Of two that begin alike the longer one is meant.
-        known.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        known.dedup();
-        let any = known.iter().map(|value| regex::escape(value)).collect::<Vec<_>>().join("|");
-        // Where there are too many to look for, everything goes.
-        Self { known: (!any.is_empty()).then(|| Regex::new(&any).unwrap_or_else(|_| pattern(r"(?s).+"))) }
+    pub(super) fn new(secrets: &[Secret]) -> Result<Self, Error> {
+        let known: BTreeSet<String> = secrets.iter().flat_map(values).collect();
+        if known.is_empty() {
+            return Ok(Self { known: None });
+        }
+        let finder = AhoCorasick::builder()
+            // Of two that begin alike the longer one is meant.
+            .match_kind(MatchKind::LeftmostLongest)
+            // The other kinds take up to gigabytes for a few long values.
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .build(known)
+            .map_err(|error| Error::failed(format!("cannot look for the values of Secrets: {error}")))?;
+        Ok(Self { known: Some(finder) })
     }
 
     /// Text for people.
     pub(super) fn text(&self, text: &str) -> String {
-        let text = match &self.known {
-            Some(known) => known.replace_all(text, REDACTED),
-            None => text.into(),
-        };
-        redacted(&text)
+        let Some(known) = &self.known else { return redacted(text) };
+        let mut clean = String::new();
+        known.replace_all_with(text, &mut clean, |_, _, clean| {
+            clean.push_str(REDACTED);
+            true
+        });
+        redacted(&clean)
     }
 
     /// A log: JSON lines field by field, everything else as text.
@@ -119,11 +129,11 @@ impl Redactor {
         map.remove("managedFields");
         map.remove(LAST_APPLIED);
         if map.get("name").and_then(Value::as_str).is_some_and(is_secret_variable) {
-            map.get_mut("value").into_iter().for_each(hide);
+            map.get_mut("value").into_iter().for_each(|value| hide("value", value));
         }
         for (name, value) in map.iter_mut() {
             if is_secret_field(name) {
-                hide(value);
+                hide(name, value);
             }
             self.value(value);
         }
@@ -142,12 +152,14 @@ impl Redactor {
     }
 }
 
-/// Hides what is written there. An object is a reference to a secret rather than one; what is in it is looked at by itself.
-fn hide(value: &mut Value) {
+/// Hides what is written in a field and everything below it, unless it only names a secret: that is looked at by itself.
+fn hide(field: &str, value: &mut Value) {
     match value {
         Value::String(_) | Value::Number(_) => *value = Value::from(REDACTED),
-        Value::Array(list) => list.iter_mut().for_each(hide),
-        Value::Null | Value::Bool(_) | Value::Object(_) => {}
+        Value::Array(list) => list.iter_mut().for_each(|value| hide(field, value)),
+        Value::Object(map) if is_reference(field, map.keys()) => {}
+        Value::Object(map) => map.values_mut().for_each(|value| hide("", value)),
+        Value::Null | Value::Bool(_) => {}
     }
 }
 
@@ -173,7 +185,7 @@ mod tests {
 
     fn redactor(data: &Value) -> Redactor {
         let secret = json!({"metadata": {"name": "s"}, "data": data});
-        Redactor::new(&[serde_json::from_value(secret).unwrap()])
+        Redactor::new(&[serde_json::from_value(secret).unwrap()]).unwrap()
     }
 
     #[test]
@@ -202,9 +214,40 @@ mod tests {
     }
 
     #[test]
+    fn everything_below_a_secret_s_name_goes_but_what_only_names_a_secret() {
+        let mut value = json!({
+            "credentials": {
+                "user": "ada", "pass": "x", "more": [{"login": "y"}], "tries": 3, "on": true, "secret": {"name": "z"},
+            },
+            "pass": "hunter2",
+            "volumes": [{"secret": {"secretName": "keys", "items": [{"key": "signing", "path": "key.pem"}]}}],
+            "sources": [{"secret": {"name": "keys"}}, {"serviceAccountToken": {"path": "token", "audience": "x"}}],
+            "imagePullSecrets": [{"name": "registry"}],
+        });
+        let kept = ["volumes", "sources", "imagePullSecrets"].map(|field| value[field].clone());
+        Redactor::new(&[]).unwrap().value(&mut value);
+        let hidden = json!({
+            "user": REDACTED, "pass": REDACTED, "more": [{"login": REDACTED}], "tries": REDACTED, "on": true,
+            "secret": {"name": REDACTED},
+        });
+        assert_eq!((&value["credentials"], &value["pass"]), (&hidden, &json!(REDACTED)));
+        assert_eq!(["volumes", "sources", "imagePullSecrets"].map(|field| value[field].clone()), kept);
+    }
+
+    #[test]
+    fn many_long_values_are_looked_for_and_the_rest_stays() {
+        let long = |n: usize| format!("{n:05}-").repeat(1000);
+        let data: Map<String, Value> =
+            (0..300).map(|n| (format!("file-{n}"), json!(STANDARD.encode(long(n))))).collect();
+        let redactor = redactor(&Value::Object(data));
+        assert_eq!(redactor.text(&format!("found {} here", long(7))), "found <redacted> here");
+        assert_eq!(redactor.text("nothing is wrong"), "nothing is wrong");
+    }
+
+    #[test]
     fn a_key_that_goes_over_several_lines_of_a_log_goes_as_a_whole() {
         let log = "{\"level\":\"INFO\"}\nkey: -----BEGIN PRIVATE KEY-----\nabcdefgh\n-----END PRIVATE KEY-----\n{\"level\":\"WARN\"}\n";
-        let clean = Redactor::new(&[]).log(log);
+        let clean = Redactor::new(&[]).unwrap().log(log);
         assert_eq!(clean, "{\"level\":\"INFO\"}\nkey: <redacted>\n{\"level\":\"WARN\"}\n");
     }
 }

@@ -1,6 +1,6 @@
 //! No secret of a whole store survives anywhere in its report.
 
-use std::{collections::BTreeMap, io::Read as _, os::unix::fs::PermissionsExt as _};
+use std::{collections::BTreeMap, io::Read as _, os::unix::fs::PermissionsExt as _, path::Path};
 
 use flate2::read::GzDecoder;
 use jiff::Timestamp;
@@ -11,6 +11,7 @@ use super::{assemble, collect::Collected, run};
 use crate::{
     cli,
     fake::{cluster, list},
+    output::captured,
     status::Gathered,
 };
 
@@ -115,7 +116,7 @@ fn collected() -> Collected {
             ("objects/configmaps/green-gateway-routes".to_owned(), config),
         ],
         events: vec![json!({"note": "Back-off: password=plain-variable-value", "regarding": {"name": "green"}})],
-        secrets: secrets(),
+        secrets: Some(secrets()),
         nodes: vec![json!({"name": "node-0", "capacity": {"cpu": "2"}})],
         versions: json!({"kubernetes": "v1.35.0"}),
         logs: vec![("logs/green-orders-0/service".to_owned(), log())],
@@ -187,15 +188,17 @@ fn readable_store() -> Value {
     })
 }
 
+fn into(path: &Path) -> cli::Report {
+    cli::Report { store: None, output: Some(path.into()), operator_namespace: "greencommerce-system".to_owned() }
+}
+
 async fn reported(answers: Vec<(&'static str, Value)>) -> BTreeMap<String, String> {
     let stores = "GET /apis/greencommerce.dev/v1alpha1/namespaces/shop/stores?";
     let answers = answers.into_iter().chain([(stores, list("Store", &[readable_store()]))]).collect();
     let (cluster, calls) = cluster(answers);
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("report.tar.gz");
-    let options =
-        cli::Report { store: None, output: Some(path.clone()), operator_namespace: "greencommerce-system".to_owned() };
-    run(&cluster, &options).await.unwrap();
+    run(&cluster, &into(&path)).await.unwrap();
     assert!(calls.writes().is_empty());
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     files(&std::fs::read(path).unwrap())
@@ -215,6 +218,31 @@ async fn what_may_not_be_read_is_named_and_the_rest_is_there() {
     ] {
         assert!(summary.contains(&format!("not in the report: {missing}: ")), "{missing}\n{summary}");
     }
+}
+
+#[tokio::test]
+async fn without_the_right_to_secrets_nobody_is_told_that_their_values_are_left_out() {
+    let files = reported(vec![]).await;
+    let (told, complaint) = (captured::printed(), captured::complained());
+    let warning = "the values of Secrets could not be looked for";
+    assert!(files["green-report/summary.txt"].contains(warning));
+    assert!(complaint.contains(warning), "{complaint}");
+    assert!(!told.contains("secrets are left out"), "{told}");
+    let files = reported(vec![("GET /api/v1/namespaces/shop/secrets?", list("Secret", &[]))]).await;
+    assert!(!files["green-report/summary.txt"].contains(warning));
+    assert!(captured::printed().contains("secrets are left out") && !captured::complained().contains(warning));
+}
+
+#[tokio::test]
+async fn a_file_that_is_there_is_not_overwritten() {
+    let stores = "GET /apis/greencommerce.dev/v1alpha1/namespaces/shop/stores?";
+    let (cluster, _) = cluster(vec![(stores, list("Store", &[readable_store()]))]);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("report.tar.gz");
+    std::fs::write(&path, "open to all").unwrap();
+    let error = run(&cluster, &into(&path)).await.unwrap_err().to_string();
+    assert!(error.contains("report.tar.gz is there already"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), b"open to all");
 }
 
 #[tokio::test]

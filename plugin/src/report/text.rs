@@ -11,8 +11,8 @@ pub(super) const REDACTED: &str = "<redacted>";
 
 /// Patterns, and what takes the place of a match; in this order, as some make others unnecessary.
 static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
-    // In double quotes, also escaped ones; in single quotes; or one word.
-    let value = r#"(?:\\*"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.|'')*'?|[^\s&]+)"#;
+    // In double quotes, also escaped ones; in single quotes; in brackets, up to the last one of the line; or one word.
+    let value = r#"(?:\\*"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.|'')*'?|[{\[](?:[^\r\n]*[}\]]|[^\r\n]*)|[^\s&]+)"#;
     let assigned = format!(r#"(?i)\b({SECRET_NAME}\\*["']?[ \t]*(?:=>|:=|[:=])[ \t]*){value}"#);
     let flagged = format!(r"(?i)(\s--?{SECRET_NAME}[ =]){value}");
     [
@@ -64,6 +64,12 @@ mod tests {
         // Every line has the secret `hunter2` in it, or `hunter` and the rest of it.
         for line in [
             "password=hunter2",
+            "SMTP_PASS=hunter2",
+            r#"{"pass":"hunter2"}"#,
+            r#"read {"credentials": {"login": "hunter2"}, "tries": 3}"#,
+            "credentials: {user: {name: ada}, pass: hunter2}",
+            "token: [a, hunter2",
+            "argv: tool --pass hunter2",
             "Password: hunter2",
             "pwd := hunter2",
             "DB_PASSWORD_2='hunter2 with spaces'",
@@ -128,6 +134,7 @@ mod tests {
             "secretName: green-auth-database",
             "tokenExpirationSeconds: 3607",
             "bootstrap green-kafka.shop.svc:9092,other:9092",
+            "14 tests passed: all of them",
         ] {
             assert_eq!(redacted(line), line);
         }

@@ -4,7 +4,7 @@ use api::{Store, StoreDatabase, StoreService, StoreTopic, label};
 use k8s_openapi::api::{apps::v1::StatefulSet, events::v1::Event};
 use kube::ResourceExt as _;
 
-use crate::cluster::Cluster;
+use crate::{cluster::Cluster, error::cause};
 
 /// A store, its parts and what happened to them.
 pub(crate) struct Gathered {
@@ -27,18 +27,18 @@ pub(crate) async fn gather(cluster: &Cluster, store: Store) -> Gathered {
     let (databases, topics, services, servers, events) = futures::join!(
         cluster.list::<StoreDatabase>(&labels, of_databases),
         cluster.list::<StoreTopic>(&labels, of_topics),
-        // Services that users add carry no label, but the store's name.
-        cluster.list::<StoreService>("", of_services),
+        services(cluster, &name, of_services),
         cluster.list::<StatefulSet>(&labels, of_servers),
         cluster.list::<Event>("", of_events),
     );
-    Gathered {
-        databases,
-        topics,
-        services: services.into_iter().filter(|service| service.spec.store == name).collect(),
-        servers,
-        events,
-        store,
-        unreadable: notes.concat(),
-    }
+    Gathered { databases, topics, services, servers, events, store, unreadable: notes.concat() }
+}
+
+async fn services(cluster: &Cluster, store: &str, unreadable: &mut Vec<String>) -> Vec<StoreService> {
+    let (found, notes) = match cluster.services_of(store).await {
+        Ok(read) => read,
+        Err(error) => (Vec::new(), vec![format!("storeservices: {}", cause(&error))]),
+    };
+    unreadable.extend(notes);
+    found
 }

@@ -7,12 +7,13 @@ mod render;
 mod tests;
 mod view;
 
-use std::{pin::pin, time::Duration};
+use std::{fmt::Debug, future::ready, pin::pin, time::Duration};
 
 use api::{Store, StoreDatabase, StoreService, StoreTopic, label};
 use futures::{FutureExt as _, Stream, StreamExt as _, stream};
 use kube::{
     Resource, ResourceExt as _,
+    core::PartialObjectMeta,
     runtime::{WatchStreamExt as _, watcher},
 };
 
@@ -20,12 +21,12 @@ pub(crate) use self::{
     events::Belongs,
     gather::{Gathered, gather},
     render::render,
-    view::{verdict, view},
+    view::{Cause, rotation, verdict, view},
 };
 use crate::{
     cli, clock,
     cluster::Cluster,
-    error::Error,
+    error::{Error, watch_cause},
     output::{self, Format},
 };
 
@@ -58,7 +59,8 @@ async fn show(
     before: Option<view::View>,
 ) -> Result<view::View, Error> {
     let now = clock::now();
-    let view = view(&gather(cluster, store).await, now);
+    // It holds much while it waits.
+    let view = view(&Box::pin(gather(cluster, store)).await, now);
     if before.as_ref() == Some(&view) {
         return Ok(view);
     }
@@ -84,14 +86,21 @@ fn changes(cluster: &Cluster, store: &str) -> impl Stream<Item = ()> {
 
 fn watch<K>(cluster: &Cluster, config: watcher::Config) -> stream::BoxStream<'static, ()>
 where
-    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
-        + Clone
-        + serde::de::DeserializeOwned
-        + std::fmt::Debug
-        + Send
-        + 'static,
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + Clone + Debug + Send + 'static,
 {
-    let events = watcher(cluster.api::<K>(), config).default_backoff().touched_objects();
+    // That something changed is enough, so that an object that makes no sense does not end the watch.
+    let events = watcher(cluster.api::<PartialObjectMeta<K>>(), config).default_backoff().touched_objects();
+    let mut told = None;
     // What may not be watched is shown when something else changes.
-    events.filter_map(async |change| change.ok().map(drop)).boxed()
+    let changes = events.filter_map(move |change| {
+        let failure = change.err().map(|error| format!("cannot watch the {}: {}", K::plural(&()), watch_cause(&error)));
+        // It is tried again and again, and told once.
+        if let Some(text) = failure.as_ref().filter(|_| told != failure) {
+            output::complain(text);
+        }
+        let changed = failure.is_none().then_some(());
+        told = failure;
+        ready(changed)
+    });
+    changes.boxed()
 }

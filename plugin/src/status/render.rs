@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use api::UpgradeResult;
+use api::{Reason, UpgradeResult};
 use jiff::Timestamp;
 
 use super::view::{Part, View};
@@ -33,6 +33,14 @@ fn head(view: &View) -> String {
     field("Message", &view.message);
     if view.suspend {
         field("Suspend", "asked for: wake it with `kubectl greencommerce resume`");
+    }
+    if let Some(rotation) = &view.rotation {
+        let message = rotation.message.split_whitespace().collect::<Vec<_>>().join(" ");
+        let how = match Reason::parse(&rotation.reason) {
+            Some(Reason::RotatingPasswords) => "are being replaced".to_owned(),
+            _ => format!("cannot be replaced ({})", rotation.reason),
+        };
+        field("Passwords", &format!("{how}: {message}"));
     }
     if let Some(endpoints) = &view.endpoints {
         field("API", &endpoints.api);

@@ -1,12 +1,17 @@
 //! Whole stores, from what the API server would say of them.
 
 use api::StoreService;
+use futures::StreamExt as _;
 use jiff::Timestamp;
 use k8s_openapi::api::events::v1::Event;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{Gathered, events::Belongs, render, view, view::View};
+use crate::{
+    fake::{cluster, list},
+    output::captured,
+};
 
 fn now() -> Timestamp {
     "2026-01-01T12:00:00Z".parse().unwrap()
@@ -84,6 +89,44 @@ fn what_could_not_be_read_is_named() {
     gathered.unreadable.push("statefulsets: you may not".to_owned());
     let text = render(&view(&gathered, now()), now());
     assert!(text.ends_with("Not shown, because it could not be read\n  statefulsets: you may not\n"), "{text}");
+}
+
+/// The healthy store with what its StoreDatabase says of passwords.
+fn rotating(status: &str, reason: &str, generation: i64) -> String {
+    let mut gathered = gathered(include_str!("fixtures/healthy.yaml"));
+    let condition = json!({
+        "type": "Rotating", "status": status, "reason": reason, "message": "so it is", "observedGeneration": generation,
+        "lastTransitionTime": "2026-01-01T11:30:00Z",
+    });
+    let status = gathered.databases[0].status.as_mut().unwrap();
+    status.conditions.push(serde_json::from_value(condition).unwrap());
+    render(&view(&gathered, now()), now())
+}
+
+#[test]
+fn a_rotation_that_is_under_way_or_blocked_is_told() {
+    let told = rotating("False", "NameTaken", 1);
+    assert!(told.contains("  Passwords cannot be replaced (NameTaken): so it is\n"), "{told}");
+    let told = rotating("True", "RotatingPasswords", 1);
+    assert!(told.contains("  Passwords are being replaced: so it is\n"), "{told}");
+    for quiet in [rotating("False", "Settled", 1), rotating("False", "NameTaken", 0)] {
+        assert!(!quiet.contains("Passwords"), "{quiet}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_watched_is_told_once() {
+    let store = json!({"metadata": {"name": "green"}, "spec": {"version": "1.0.0"}});
+    let path = "GET /apis/greencommerce.dev/v1alpha1/namespaces/shop/stores?";
+    let (cluster, _) = cluster(vec![(path, list("Store", &[store]))]);
+    let mut changes = std::pin::pin!(super::changes(&cluster, "green"));
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(3), async { while changes.next().await.is_some() {} })
+        .await;
+    let told = captured::complained();
+    for kind in ["storedatabases", "storeservices", "storetopics"] {
+        let line = format!("cannot watch the {kind}: you may not (no): ask for a role with that right");
+        assert_eq!(told.matches(&line).count(), 1, "{told}");
+    }
 }
 
 #[test]

@@ -37,6 +37,9 @@ pub(crate) struct View {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) endpoints: Option<Endpoints>,
     pub(crate) conditions: Vec<Condition>,
+    /// The replacement of passwords that is under way, or that cannot begin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rotation: Option<Cause>,
     pub(crate) parts: Vec<Part>,
     /// Upgrades, the newest first.
     pub(crate) history: Vec<UpgradeRecord>,
@@ -73,7 +76,7 @@ pub(crate) struct Pods {
 /// Why a condition is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Cause {
-    /// The first condition that says so.
+    /// The condition that says so, the first of several.
     pub(crate) condition: String,
     pub(crate) reason: String,
     pub(crate) message: String,
@@ -117,6 +120,7 @@ pub(crate) fn view(of: &Gathered, now: Timestamp) -> View {
         message: ready.message,
         generation: store.metadata.generation.unwrap_or_default(),
         observed_generation: status.observed_generation,
+        rotation: of.databases.iter().find_map(rotation),
         parts: parts(of),
         causes: if troubled { causes(&status.conditions) } else { Vec::new() },
         warnings: if troubled { warnings(&of.events, &store.name_any(), &services, now) } else { Vec::new() },
@@ -151,6 +155,18 @@ fn is_trouble(condition: &Condition) -> bool {
         "Progressing" | "Suspended" => false,
         _ => condition.status != "True",
     }
+}
+
+/// The replacement of passwords that is under way, or that cannot begin. Nothing else tells of it: the store is ready all
+/// the while.
+pub(crate) fn rotation(database: &StoreDatabase) -> Option<Cause> {
+    let rotating = verdict(&database.metadata, database.status.as_ref(), "Rotating");
+    let blocked = rotating.status == "False" && Reason::parse(rotating.reason).is_some_and(Reason::is_failure);
+    (blocked || rotating.status == "True").then(|| Cause {
+        condition: "Rotating".to_owned(),
+        reason: rotating.reason.to_owned(),
+        message: rotating.message,
+    })
 }
 
 fn parts(of: &Gathered) -> Vec<Part> {

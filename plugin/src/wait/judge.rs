@@ -6,7 +6,7 @@ use crate::{cli::Goal, status::verdict};
 
 /// What is to be said of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Judgement {
+pub(crate) enum Judgement {
     /// It is as wanted.
     Done(String),
     /// It is not yet.
@@ -18,15 +18,20 @@ pub(super) enum Judgement {
 }
 
 impl Judgement {
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         match self {
             Self::Done(text) | Self::Waiting(text) | Self::Stuck(text) | Self::Never(text) => text,
         }
     }
+
+    /// Whether there is nothing to wait for any more. `fail_fast`: nor for somebody to act.
+    pub(crate) fn is_hopeless(&self, fail_fast: bool) -> bool {
+        matches!(self, Self::Never(_)) || (fail_fast && matches!(self, Self::Stuck(_)))
+    }
 }
 
 /// Judges the store, `None` where there is none.
-pub(super) fn judge(store: Option<&Store>, goal: Goal) -> Judgement {
+pub(crate) fn judge(store: Option<&Store>, goal: Goal) -> Judgement {
     let condition = match (goal, store) {
         (Goal::Gone, None) => return Judgement::Done("it is gone".to_owned()),
         (Goal::Gone, Some(store)) => return going(store),

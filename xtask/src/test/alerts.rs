@@ -17,20 +17,35 @@ const DASHBOARD: &str = "charts/greencommerce/files/dashboard.json";
 /// Series, and which alerts they raise (<https://prometheus.io/docs/prometheus/latest/configuration/unit_testing_rules/>).
 const SERIES: &str = include_str!("alerts.yaml");
 
+/// Names of a release, which the chart writes into its alerts.
+const RELEASE: [(&str, &str); 2] =
+    [("OPERATOR_NAMESPACE", "greencommerce-system"), ("OPERATOR_NAME", "greencommerce-operator")];
+
+/// Labels that Prometheus gives to the figures of that release, and of another, as its `PodMonitor` says.
+const TARGETS: [(&str, &str); 2] = [
+    ("OPERATOR", r#"namespace="greencommerce-system", job="greencommerce-system/greencommerce-operator""#),
+    ("NEIGHBOUR", r#"namespace="mall-system", job="mall-system/greencommerce-operator""#),
+];
+
 /// Checks rules and dashboard with `promtool`, and runs the tests of the rules.
 pub(super) fn check(step: &Step) -> Result<()> {
     let scratch = workspace::root().join("target/test/alerts");
     fs::create_dir_all(&scratch).with_context(|| format!("cannot create {}", scratch.display()))?;
     let expressions = expressions(&serde_json::from_str(&read(DASHBOARD)?).context("the dashboard is not JSON")?);
     ensure!(!expressions.is_empty(), "the dashboard shows nothing");
-    write(&scratch.join("alerts.yaml"), &read(ALERTS)?)?;
+    write(&scratch.join("alerts.yaml"), &with(&read(ALERTS)?, &RELEASE))?;
     write(&scratch.join("dashboard.yaml"), &as_rules(&expressions).to_string())?;
-    write(&scratch.join("test.yaml"), SERIES)?;
+    write(&scratch.join("test.yaml"), &with(SERIES, &TARGETS))?;
     let promtool = || step.command("promtool").directory(&scratch).hint("Debian's package prometheus has promtool");
     promtool().args(["check", "rules", "alerts.yaml", "dashboard.yaml"]).run()?;
     promtool().args(["test", "rules", "test.yaml"]).run()?;
     step.note(format!("{} panels", expressions.len()));
     Ok(())
+}
+
+/// A text in which words stand for others.
+fn with(text: &str, words: &[(&str, &str)]) -> String {
+    words.iter().fold(text.to_owned(), |text, (word, meaning)| text.replace(word, meaning))
 }
 
 /// What the panels of a dashboard ask for.

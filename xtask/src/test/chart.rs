@@ -1,4 +1,7 @@
 //! The chart: linted, rendered, and every object it renders checked against the schemas of its kind. So are the examples.
+//! Whatever its values, it gives the operator the rights that it needs.
+
+mod rights;
 
 use std::{
     fs,
@@ -11,6 +14,9 @@ use super::schemas;
 use crate::{tools, ui::Step, workspace};
 
 const CHART: &str = "charts/greencommerce";
+
+/// Words that the chart replaces.
+const PLACEHOLDERS: [&str; 2] = ["RUNBOOKS/", "OPERATOR_NAME"];
 
 /// `{{ .Group }}` is `v1` for the core group, as kubeconform reads `apiVersion`.
 const SCHEMA_PATH: &str = "{{ .Group }}_{{ .ResourceAPIVersion }}_{{ .ResourceKind }}.json";
@@ -35,6 +41,9 @@ pub(super) fn check(step: &Step) -> Result<()> {
             .args(&values.arguments)
             .directory(&root)
             .output()?;
+        let forgotten = PLACEHOLDERS.iter().find(|word| manifests.contains(**word));
+        ensure!(forgotten.is_none(), "the values {} leave {forgotten:?} as it stands", values.name);
+        rights::check(&manifests).with_context(|| format!("the chart with the values {}", values.name))?;
         fs::write(rendered.join(format!("{}.yaml", values.name)), manifests)?;
     }
     let folders = [rendered, root.join("examples")];

@@ -1,6 +1,7 @@
 //! What the figures say.
 
 use api::{Store, StoreTopic};
+use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 
@@ -9,7 +10,7 @@ use crate::framework::scenario::Scenario;
 
 const PREFIX: &str = "greencommerce_operator_";
 
-fn store(name: &str, suspend: bool, ready: Option<(&str, &str)>) -> Store {
+pub(super) fn store(name: &str, suspend: bool, ready: Option<(&str, &str)>) -> Store {
     let conditions: Vec<Value> = ready
         .into_iter()
         .map(|(status, reason)| {
@@ -49,9 +50,9 @@ async fn objects_are_counted_by_what_they_say_of_themselves() {
         r#"objects{kind="StoreTopic"} 0"#,
         r#"object_conditions{kind="Store",condition="Ready",status="True",reason="AllReady"} 1"#,
         r#"object_conditions{kind="Store",condition="Ready",status="False",reason="ImagePullFailed"} 2"#,
-        r#"store_ready{namespace="shop",store="green"} 1"#,
-        r#"store_ready{namespace="shop",store="blue"} 0"#,
-        r#"store_ready{namespace="shop",store="new"} 0"#,
+        r#"store_ready{store_namespace="shop",store="green",reason="AllReady"} 1"#,
+        r#"store_ready{store_namespace="shop",store="blue",reason="ImagePullFailed"} 0"#,
+        r#"store_ready{store_namespace="shop",store="new",reason=""} 0"#,
     ] {
         assert!(figures.iter().any(|figure| figure == line), "{line} is not in {figures:#?}");
     }
@@ -82,6 +83,7 @@ async fn the_controllers_work_and_malformed_objects_show() {
     }))
     .unwrap();
     context.cache.malformed.note(&topic, "no name");
+    context.cache.malformed.note(&Pod { metadata: topic.metadata.clone(), ..Pod::default() }, "no containers");
     let figures = figures(&context.cache, &context.activity);
     for line in [
         r#"queue_depth{controller="store"} 1"#,
@@ -90,6 +92,7 @@ async fn the_controllers_work_and_malformed_objects_show() {
         r#"oldest_reconciliation_seconds{controller="store"} 0"#,
         r#"malformed_objects{kind="StoreTopic"} 1"#,
         r#"malformed_objects{kind="Store"} 0"#,
+        r#"malformed_objects{kind="Pod"} 1"#,
     ] {
         assert!(figures.iter().any(|figure| figure == line), "{line} is not in {figures:#?}");
     }

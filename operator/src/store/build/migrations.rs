@@ -11,7 +11,10 @@ use k8s_openapi::{
 
 use super::{Validated, labels_of, meta};
 use crate::{
-    store::plan::{EXIT_SCHEMA_TOO_NEW, Migration, Plan},
+    store::{
+        migration::{ANNOTATION_PLACE, EXIT_SCHEMA_TOO_NEW, Migration, Place},
+        plan::Plan,
+    },
     workload::{DefaultResources, mount, restricted_container, restricted_pod, scratch, secret_variable, variable},
 };
 
@@ -39,15 +42,18 @@ fn job(of: &Validated, plan: &Plan, service: ServiceName) -> Job {
     let hashes = &plan.hashes[&service];
     all.insert(label::IMAGE.to_owned(), hashes.label.clone());
     let name = of.names.migration(service, &hashes.job);
+    let place = Place::of(of.services.get(&service).and_then(|settings| settings.pod.as_ref()));
+    let noted = place.hash().map(|hash| [(ANNOTATION_PLACE.to_owned(), hash)].into());
+    let metadata = meta(of, name, service.as_str(), "migration");
     Job {
-        metadata: ObjectMeta { labels: Some(all.clone()), ..meta(of, name, service.as_str(), "migration") },
+        metadata: ObjectMeta { labels: Some(all.clone()), annotations: noted, ..metadata },
         spec: Some(JobSpec {
             active_deadline_seconds: i64::try_from(of.migration_timeout.as_secs()).ok(),
             backoff_limit: Some(RETRIES),
             pod_failure_policy: Some(no_use_in_trying_again()),
             template: PodTemplateSpec {
                 metadata: Some(ObjectMeta { labels: Some(all), ..ObjectMeta::default() }),
-                spec: Some(pod(of, service)),
+                spec: Some(pod(of, service, place)),
             },
             ..JobSpec::default()
         }),
@@ -70,11 +76,16 @@ fn no_use_in_trying_again() -> PodFailurePolicy {
     }
 }
 
-/// It depends on the image and the name of the Secret only: a Job's template can never change, so settings such as the
-/// log level must not reach it.
-fn pod(of: &Validated, service: ServiceName) -> PodSpec {
+/// It depends on the image, the name of the Secret and the place where the service may run: a Job's template can never change,
+/// so settings such as the log level must not reach it.
+fn pod(of: &Validated, service: ServiceName, place: Place) -> PodSpec {
     let secrets = of.image.pull_secrets.iter().map(|secret| LocalObjectReference { name: secret.name.clone() });
+    let Place { node_selector, tolerations, affinity, priority_class_name } = place;
     PodSpec {
+        node_selector,
+        tolerations,
+        affinity,
+        priority_class_name,
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
         image_pull_secrets: Some(secrets.collect()).filter(|secrets: &Vec<_>| !secrets.is_empty()),

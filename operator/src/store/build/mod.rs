@@ -4,6 +4,8 @@ mod cache;
 mod data;
 mod database;
 mod kafka;
+#[cfg(test)]
+mod lengths;
 mod migrations;
 mod network;
 #[cfg(test)]
@@ -96,12 +98,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::{
-        super::{
-            dereference::Seen,
-            plan::{Migration, plan},
-            upgrade::course,
-            validate::validate,
-        },
+        super::{dereference::Seen, migration::Migration, plan::plan, upgrade::course, validate::validate},
         *,
     };
 
@@ -150,6 +147,26 @@ mod tests {
         let children = children(MINIMAL, true);
         assert!(children.migrations.is_empty());
         insta::assert_yaml_snapshot!("minimal_services", json!([children.routes, children.services]));
+    }
+
+    #[test]
+    fn settings_come_with_the_image_and_the_number_of_pods_at_once() {
+        let mut store: Store = serde_yaml::from_str(MINIMAL).unwrap();
+        let settings = json!([{"name": "cart", "replicas": 3, "env": [{"name": "X", "value": "y"}]}]);
+        store.spec.services = serde_json::from_value(settings).unwrap();
+        let live = children(MINIMAL, true).services.into_iter().find(|service| service.spec.args == ["cart"]).unwrap();
+        let cart = |image: &str| {
+            let mut live = live.clone();
+            live.spec.image = format!("greencommerce/services:{image}");
+            let seen = Seen { services: [(ServiceName::Cart, Arc::new(live))].into(), ..Seen::default() };
+            let validated = validate(&store, &seen).unwrap();
+            let children = build(&validated, &plan(&validated, &seen, course(&validated, None)));
+            children.services.into_iter().next().unwrap().spec
+        };
+        let has_it = |spec: &api::StoreServiceSpec| spec.env.iter().any(|variable| variable.name == "X");
+        let (waits, runs) = (cart("0.0.1"), cart(&store.spec.version));
+        assert!(!has_it(&waits) && waits.image.ends_with(":0.0.1") && waits.replicas == Some(3));
+        assert!(has_it(&runs));
     }
 
     #[test]

@@ -6,12 +6,7 @@ use api::{Store, StoreDatabase, StoreService};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 
 use super::{
-    super::{
-        dereference::Seen,
-        plan::{Migration, plan},
-        upgrade::course,
-        validate::validate,
-    },
+    super::{dereference::Seen, migration::Migration, plan::plan, upgrade::course, validate::validate},
     build,
 };
 

@@ -24,9 +24,17 @@ pub(super) fn services(of: &Validated, plan: &Plan) -> Vec<StoreService> {
         .iter()
         .filter_map(|(&name, settings)| {
             let service = service(of, name, settings, plan.images.get(&name)?);
+            let service = if let Some(live) = plan.held.get(&name) { held(service, live) } else { service };
             Some(if plan.at_rest.contains(&name) { at_rest(service) } else { service })
         })
         .collect()
+}
+
+/// The service as it is, while another image waits for its turn. How many pods there are and how they are reached from outside
+/// is no matter of the image.
+fn held(service: StoreService, live: &StoreServiceSpec) -> StoreService {
+    let StoreServiceSpec { replicas, autoscaling, host, exposure, .. } = service.spec;
+    StoreService { spec: StoreServiceSpec { replicas, autoscaling, host, exposure, ..live.clone() }, ..service }
 }
 
 /// The service without pods, and without an autoscaler that would start some.

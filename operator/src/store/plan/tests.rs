@@ -6,7 +6,7 @@ use api::Store;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::store::{upgrade::course, validate::validate};
+use crate::store::{migration::EXIT_SCHEMA_TOO_NEW, upgrade::course, validate::validate};
 
 fn validated(version: &str) -> Validated {
     let store: Store = serde_json::from_value(json!({
@@ -22,12 +22,20 @@ fn asked(of: &Validated, seen: &Seen) -> Plan {
     plan(of, seen, course(of, None))
 }
 
+fn says(status: &str) -> Value {
+    json!([{
+        "type": "Ready", "status": status, "reason": "AllReady", "message": "", "observedGeneration": 1,
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }])
+}
+
 fn with_databases() -> Seen {
     let ready = |name: &str| json!({"name": name, "ready": true, "secretName": ""});
     let databases = ["auth", "catalog", "inventory", "orders"].map(ready);
     let database = serde_json::from_value(json!({
-        "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreDatabase", "metadata": {"name": "green"}, "spec": {},
-        "status": {"databases": databases},
+        "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreDatabase",
+        "metadata": {"name": "green", "generation": 1}, "spec": {},
+        "status": {"databases": databases, "conditions": says("True")},
     }))
     .unwrap();
     Seen { database: Some(Arc::new(database)), ..Seen::default() }
@@ -57,12 +65,20 @@ fn all_migrated(of: &Validated) -> Vec<Arc<Job>> {
     services.map(|service| job(of, service, Some("Complete"))).collect()
 }
 
+/// A service that is to run one image, and whose every pod runs another.
 fn service(image: &str, running: &str) -> Arc<StoreService> {
+    live(image, running, "True")
+}
+
+fn live(image: &str, running: &str, serves: &str) -> Arc<StoreService> {
+    let repository = |tag: &str| format!("greencommerce/services:{tag}");
     let service = serde_json::from_value(json!({
         "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreService",
         "metadata": {"name": "x", "generation": 1},
-        "spec": {"store": "green", "image": format!("greencommerce/services:{image}")},
-        "status": {"observedGeneration": 1, "version": running},
+        "spec": {"store": "green", "image": repository(image)},
+        "status": {
+            "observedGeneration": 1, "version": running, "image": repository(running), "conditions": says(serves),
+        },
     }));
     Arc::new(service.unwrap())
 }
@@ -123,6 +139,54 @@ fn services_change_one_after_the_other_in_the_order_of_their_needs() {
 }
 
 #[test]
+fn the_next_service_changes_when_the_one_before_is_ready_and_not_when_its_pods_merely_run_the_image() {
+    let mut of = validated("2.0.0");
+    let mut seen = with_databases();
+    seen.jobs = all_migrated(&of);
+    seen.services = everywhere("1.0.0");
+    seen.services.insert(ServiceName::Auth, live("2.0.0", "2.0.0", "False"));
+    assert_eq!(tags(&asked(&of, &seen))[1], (ServiceName::Inventory, "1.0.0"));
+    // One with a version of its own, which it has had all the time, may be ill.
+    of.services.get_mut(&ServiceName::Auth).unwrap().version = Some("1.0.0".to_owned());
+    seen.services.insert(ServiceName::Auth, live("1.0.0", "1.0.0", "False"));
+    let own = job_for(&of, &seen, ServiceName::Auth, Some("Complete"));
+    seen.jobs.push(own);
+    assert_eq!(tags(&asked(&of, &seen))[1], (ServiceName::Inventory, "2.0.0"));
+}
+
+#[test]
+fn another_repository_is_another_image_although_the_tag_is_the_same() {
+    let mut of = validated("1.0.0");
+    of.image.reference = "mirror.example/services:1.0.0".to_owned();
+    of.image.repository = "mirror.example/services".to_owned();
+    let mut seen = with_databases();
+    seen.jobs = all_migrated(&of);
+    seen.services = everywhere("1.0.0");
+    let mut auth = StoreService::clone(&seen.services[&ServiceName::Auth]);
+    auth.spec.image.clone_from(&of.image.reference);
+    seen.services.insert(ServiceName::Auth, Arc::new(auth.clone()));
+    let moved = |plan: &Plan| plan.images.values().filter(|image| image.starts_with("mirror")).count();
+    assert_eq!(moved(&asked(&of, &seen)), 1);
+    auth.status.as_mut().unwrap().image = Some(of.image.reference.clone());
+    seen.services.insert(ServiceName::Auth, Arc::new(auth));
+    assert_eq!(moved(&asked(&of, &seen)), 2);
+    assert_eq!(behind(&of, &seen).len(), 5);
+}
+
+#[test]
+fn a_service_that_waits_for_its_image_keeps_what_it_is_described_by() {
+    let of = validated("2.0.0");
+    let mut seen = with_databases();
+    seen.services = everywhere("1.0.0");
+    assert_eq!(asked(&of, &seen).held.len(), 6);
+    seen.jobs = all_migrated(&of);
+    let rolling = asked(&of, &seen);
+    assert!(!rolling.held.contains_key(&ServiceName::Auth) && rolling.held.contains_key(&ServiceName::Gateway));
+    seen.services = everywhere("2.0.0");
+    assert!(asked(&of, &seen).held.is_empty());
+}
+
+#[test]
 fn a_service_with_a_version_of_its_own_is_migrated_and_rolled_with_it_and_the_others_are_not() {
     let mut of = validated("1.0.0");
     let mut seen = with_databases();
@@ -133,11 +197,8 @@ fn a_service_with_a_version_of_its_own_is_migrated_and_rolled_with_it_and_the_ot
     let open: Vec<_> = started.migrations.iter().filter(|(_, state)| **state != Migration::Done).collect();
     assert_eq!(open, [(&ServiceName::Catalog, &Migration::Running(None))]);
     assert!(tags(&started).iter().all(|(_, tag)| *tag == "1.0.0"));
-    let hashes = &started.hashes[&ServiceName::Catalog];
-    let mut fixed = Job::clone(&job(&of, ServiceName::Catalog, Some("Complete")));
-    fixed.metadata.name = Some(of.names.migration(ServiceName::Catalog, &hashes.job));
-    fixed.metadata.labels.as_mut().unwrap().insert(label::IMAGE.to_owned(), hashes.label.clone());
-    seen.jobs.push(Arc::new(fixed));
+    let own = job_for(&of, &seen, ServiceName::Catalog, Some("Complete"));
+    seen.jobs.push(own);
     let done = asked(&of, &seen);
     let changed: Vec<_> = tags(&done).into_iter().filter(|(_, tag)| *tag != "1.0.0").collect();
     assert_eq!(changed, [(ServiceName::Catalog, "1.0.1")]);

@@ -16,6 +16,7 @@ use super::{
     plan::{self, Conflict, Database, MAINTENANCE, MAY_LOG_IN, Observed, Role, Tenancy, Wanted},
     statement::Statement,
 };
+use crate::framework::{Gate, NotLeading};
 
 /// How long a role's login may take on a server that has let its administrator in.
 const LOGIN: Duration = Duration::from_secs(5);
@@ -85,6 +86,9 @@ pub enum SqlError {
     /// No verifier could be made.
     #[error("cannot make a password verifier")]
     Randomness(#[from] NoRandomness),
+    /// Another process leads by now.
+    #[error(transparent)]
+    NotLeading(#[from] NotLeading),
 }
 
 impl Server {
@@ -120,10 +124,10 @@ pub type Outcome = BTreeMap<Identifier, Result<Found, Conflict>>;
 
 /// Makes every wanted database exist, owned by its role and closed to everybody else, and proves that each role can log
 /// in. Runs no statement on a server that already is as wanted.
-pub async fn ensure(server: &Server, tenancy: &Tenancy, logins: &[Login]) -> Result<Outcome, SqlError> {
+pub async fn ensure(gate: &Gate, server: &Server, tenancy: &Tenancy, logins: &[Login]) -> Result<Outcome, SqlError> {
     within_deadline(async {
         let mut connection = connect(server).await?;
-        let outcome = settle(&mut connection, server, tenancy, logins).await;
+        let outcome = settle(gate, &mut connection, server, tenancy, logins).await;
         connection.close().await.ok();
         outcome
     })
@@ -131,12 +135,12 @@ pub async fn ensure(server: &Server, tenancy: &Tenancy, logins: &[Login]) -> Res
 }
 
 /// Closes the role of a database that is not in use: it has no password any more, and whoever is logged in as it is not.
-pub async fn retire(server: &Server, tenancy: &Tenancy, login: &Login) -> Result<(), SqlError> {
+pub async fn retire(gate: &Gate, server: &Server, tenancy: &Tenancy, login: &Login) -> Result<(), SqlError> {
     within_deadline(async {
         let mut connection = connect(server).await?;
         let observed = observe(&mut connection, std::slice::from_ref(&login.name)).await?;
         for statement in plan::retirement(&login.seat.other().of(&login.name), tenancy, &observed) {
-            run(&mut connection, &statement).await?;
+            run(gate, &mut connection, &statement).await?;
         }
         connection.close().await.ok();
         Ok(())
@@ -145,12 +149,12 @@ pub async fn retire(server: &Server, tenancy: &Tenancy, login: &Login) -> Result
 }
 
 /// Drops those of the named databases and roles that are ours.
-pub async fn remove(server: &Server, tenancy: &Tenancy, names: &[Identifier]) -> Result<(), SqlError> {
+pub async fn remove(gate: &Gate, server: &Server, tenancy: &Tenancy, names: &[Identifier]) -> Result<(), SqlError> {
     within_deadline(async {
         let mut connection = connect(server).await?;
         let observed = observe(&mut connection, names).await?;
         for statement in plan::removal(names, tenancy, &observed) {
-            run(&mut connection, &statement).await?;
+            run(gate, &mut connection, &statement).await?;
         }
         connection.close().await.ok();
         Ok(())
@@ -184,6 +188,7 @@ async fn open(options: &PgConnectOptions, patience: Duration) -> Result<PgConnec
 }
 
 async fn settle(
+    gate: &Gate,
     connection: &mut PgConnection,
     server: &Server,
     tenancy: &Tenancy,
@@ -204,7 +209,7 @@ async fn settle(
             return Ok(outcome);
         }
         for statement in &statements {
-            run(connection, statement).await?;
+            run(gate, connection, statement).await?;
         }
     }
     Err(SqlError::Unsettled)
@@ -322,11 +327,15 @@ async fn accepts(server: &Server, login: &Login) -> Result<bool, SqlError> {
     }
 }
 
-async fn run(connection: &mut PgConnection, statement: &Statement) -> Result<(), SqlError> {
+/// Only the leader changes anything, and what it has begun holds back its end.
+async fn run(gate: &Gate, connection: &mut PgConnection, statement: &Statement) -> Result<(), SqlError> {
     // Several commands sent as one simple query run in one transaction.
     let sql = statement.sql()?.join("; ");
     let failed = |source| SqlError::Run { statement: statement.to_string(), source };
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await.map_err(failed)?;
+    gate.guard(sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection)).await?.map_err(failed)?;
     info!(%statement, "changed the database server");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

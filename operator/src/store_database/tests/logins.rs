@@ -1,9 +1,9 @@
 //! Logins: what becomes of them while pods use them and when they are lost.
 
-use api::StoreDatabase;
+use api::{StoreDatabase, StoreService};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
-use kube::runtime::watcher::Event;
+use kube::{core::PartialObjectMeta, runtime::watcher::Event};
 use serde_json::{Value, json};
 
 use super::{
@@ -50,6 +50,27 @@ fn object<K: serde::de::DeserializeOwned>(name: &str, rest: &Value) -> Event<K> 
     object["metadata"]["name"] = json!(name);
     object["metadata"]["namespace"] = json!("shop");
     Event::Apply(serde_json::from_value(object).unwrap())
+}
+
+/// Of a service that does not fit its schema nobody can tell whether it uses the database.
+#[tokio::test]
+async fn a_service_that_cannot_be_read_is_not_locked_out() {
+    let (_, context, mut writers) = Scenario::of(vec![]);
+    let admin = json!({"data": {"username": "ZGJh", "password": "ZGJh"}});
+    writers.secrets.apply_watcher_event(&object("postgres-admin", &admin));
+    let pod = |service: &str, annotations: &Value| json!({"metadata": {"labels": {"greencommerce.dev/service": service}, "annotations": annotations}});
+    let old = json!({"greencommerce.dev/secrets": "old"});
+    for (name, pod) in [("one", pod("orders", &old)), ("two", pod("orders", &json!({}))), ("three", pod("other", &old))]
+    {
+        writers.pods.apply_watcher_event(&object(name, &pod));
+    }
+    let service = json!({"metadata": {"name": "orders", "namespace": "shop"}});
+    let service: PartialObjectMeta<StoreService> = serde_json::from_value(service).unwrap();
+    context.cache.malformed.note(&service, "no image");
+    writers.secrets.apply_watcher_event(&object("emporium-orders-database", &json!({"data": {"password": "bmV3"}})));
+    let reads = dereference(&context, &database(EXTERNAL)).await.unwrap();
+    assert_eq!(reads.users, ["orders"]);
+    assert!(reads.credentials.values().all(|held| held.pods_behind == 1));
 }
 
 /// Pods that keep the login before open, where these pods run.

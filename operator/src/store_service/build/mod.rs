@@ -22,11 +22,11 @@ use k8s_openapi::{
 
 use super::validate::Validated;
 
-/// The children of a StoreService. One that is absent must not exist.
+/// The children of a StoreService. One that is absent must not exist, but for the policy, which then stays as it is.
 #[derive(Clone, Debug)]
 pub(super) struct Children {
     pub(super) service_account: ServiceAccount,
-    pub(super) policy: NetworkPolicy,
+    pub(super) policy: Option<NetworkPolicy>,
     pub(super) deployment: Deployment,
     pub(super) service: Option<Service>,
     pub(super) ingress: Option<Ingress>,
@@ -88,7 +88,7 @@ pub(crate) fn network_of(
     let validated = validate(service, &seen).unwrap();
     let children = build(&validated);
     let labels = children.deployment.spec.template.metadata.unwrap().labels.unwrap();
-    (validated.name, labels, children.policy)
+    (validated.name, labels, children.policy.unwrap())
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ pub(super) fn service_account(of: &Validated) -> ServiceAccount {
 }
 
 /// Who may reach the pods, and whom they may reach.
-pub(super) fn policy(of: &Validated) -> NetworkPolicy {
-    let network = &of.network;
+pub(super) fn policy(of: &Validated) -> Option<NetworkPolicy> {
+    let network = of.network.as_ref()?;
     let scene = Scene {
         store: &network.store,
         database_name: &network.database_name,
@@ -30,7 +30,8 @@ pub(super) fn policy(of: &Validated) -> NetworkPolicy {
         exposed: network.exposed,
         ..Scene::default()
     };
-    NetworkPolicy { metadata: meta(of), spec: Some(network::policy(network.party, of.selector.clone(), &scene)) }
+    let spec = network::policy(network.party, of.selector.clone(), &scene);
+    Some(NetworkPolicy { metadata: meta(of), spec: Some(spec) })
 }
 
 /// The way to the pods, unless they serve nobody. Probes and metrics are asked of pods directly, so that a service

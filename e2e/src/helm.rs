@@ -1,0 +1,57 @@
+//! Releases of the chart, beside the one that `cargo xtask up` installs.
+
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result, ensure};
+use tokio::process::Command;
+
+use crate::{Space, workspace};
+
+/// A release of this checkout's chart. It is uninstalled when this is dropped.
+#[derive(Debug)]
+pub struct Release {
+    space: Space,
+    name: String,
+}
+
+impl Space {
+    /// Installs the chart in this namespace with these flags (`--set=replicas=1`), and waits until its Pods are ready. The
+    /// custom resource definitions stay those of the release that is there.
+    pub async fn install(&self, name: &str, flags: &[String]) -> Result<Release> {
+        let release = Release { space: self.clone(), name: name.to_owned() };
+        let chart = workspace().join("charts/greencommerce");
+        let mut helm = release.helm(&["install", "--wait", "--timeout=3m", "--set=crds.install=false"]);
+        run(helm.arg(name).arg(chart).args(flags)).await?;
+        Ok(release)
+    }
+}
+
+impl Release {
+    /// Removes it.
+    pub async fn uninstall(self) -> Result<()> {
+        run(self.helm(&["uninstall", "--wait", "--timeout=2m"]).arg(&self.name)).await
+    }
+
+    fn helm(&self, arguments: &[&str]) -> Command {
+        let settings = self.space.cluster().settings();
+        let mut command = Command::new(settings.bin.join("helm"));
+        command.arg("--kubeconfig").arg(&settings.kubeconfig).args(["--namespace", self.space.name()]);
+        command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+        command
+    }
+}
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        let mut command = self.helm(&["uninstall", "--ignore-not-found"]);
+        let outcome = command.arg(&self.name).as_std_mut().stdout(Stdio::null()).stderr(Stdio::null()).status();
+        // Nobody is left to tell; the names of what may be left say whose it is.
+        let _ = outcome.context("cannot start helm");
+    }
+}
+
+async fn run(command: &mut Command) -> Result<()> {
+    let output = command.output().await.context("cannot start helm")?;
+    ensure!(output.status.success(), "helm: {}", String::from_utf8_lossy(&output.stderr).trim());
+    Ok(())
+}
