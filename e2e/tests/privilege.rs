@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    AUTOSCALERS, BUDGETS, CLUSTER_ROLES, CONFIG_MAPS, Cluster, INGRESSES, PODS, Request, Resource, SERVICES,
+    AUTOSCALERS, BUDGETS, CLAIMS, CLUSTER_ROLES, CONFIG_MAPS, Cluster, INGRESSES, PODS, Request, Resource, SERVICES,
     STORE_SERVICES, STORE_TOPICS, STORES, Seen, Space, Store, wait_until,
 };
 use serde_json::{Value, json};
@@ -227,10 +227,28 @@ async fn a_volume_that_is_to_grow_has_its_class_looked_at(cluster: &Cluster) -> 
     space.apply(&manifest(&store, "1Gi")).await?;
     told(&space, &store, "StorageReady", "VolumePending").await?;
     told(&space, &store, "EventsReady", "PodsRefused").await?;
+    // A volume that is made for the broker's claim is bound to it, pod or no pod. A claim without one would be made anew.
+    let broker = "growing-kafka";
+    let claim = space.get(CLAIMS, broker).await?;
+    let volume = json!({
+        "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": space.name()},
+        "spec": {
+            "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/tmp/growing"},
+            "persistentVolumeReclaimPolicy": "Retain", "storageClassName": claim["spec"]["storageClassName"],
+            "claimRef": {"namespace": space.name(), "name": broker},
+        },
+    });
+    space.apply(&volume.to_string()).await?;
+    wait_until(&space, "the broker's claim to be bound", READY, async || {
+        let phase = space.get(CLAIMS, broker).await?["status"]["phase"].clone();
+        Ok(Seen::when(phase == "Bound", phase.to_string()))
+    })
+    .await?;
     space.apply(&manifest(&store, "2Gi")).await?;
     told(&space, &store, "StorageReady", "VolumeExpansionUnsupported").await?;
     space.delete(STORES, store.name()).await?;
     space.wait_gone(STORES, store.name(), READY).await?;
+    cluster.kubectl().run(["delete", "persistentvolume", space.name()]).await?;
     space.remove(READY).await
 }
 

@@ -1,15 +1,25 @@
-//! Volumes of data: how large a claim must be, and whether it is. Pure, but for [`read_class`].
+//! Volumes of data: what their claims must ask for, and whether they have it.
 //!
-//! A claim's size is the one part of it that may change, only upwards, and only where its storage class agrees.
+//! The size is the one part of a claim that may change, only upwards, and only where its storage class agrees. A claim that
+//! no volume is bound to holds nothing: one that asks for something else than the spec is made anew.
 
-use api::{ConditionType, Reason};
+mod quantity;
+#[cfg(test)]
+mod tests;
+
+use api::{ANNOTATION_STORAGE, ANNOTATION_STORE_UID, ConditionType, Reason, Storage};
 use k8s_openapi::{
-    api::{core::v1::PersistentVolumeClaim, storage::v1::StorageClass},
+    NamespaceResourceScope,
+    api::{
+        core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements},
+        storage::v1::StorageClass,
+    },
     apimachinery::pkg::api::resource::Quantity,
 };
-use kube::Api;
+use kube::{Api, Resource, ResourceExt};
 
-use crate::framework::Context;
+use self::quantity::less;
+use crate::framework::{ApplyError, Context, apply, delete_as_seen};
 
 const STORAGE: &str = "storage";
 
@@ -40,20 +50,55 @@ pub(crate) async fn read_class(context: &Context, name: &str) -> Result<Option<C
     }
 }
 
-/// The size to write into a claim, and what there is to say about it.
+/// Writes a claim. One that is to be made anew is deleted, in the version that was seen and no other: a volume may have
+/// been bound to it since. Its end wakes whoever wants it, who then makes it. No pod holds it up: Kubernetes protects a
+/// claim only from pods that have a node, and without a volume they get none. Returns whether anything was written.
+pub(crate) async fn bring<O>(
+    context: &Context,
+    owner: &O,
+    seen: Option<&PersistentVolumeClaim>,
+    state: &State,
+    wanted: PersistentVolumeClaim,
+) -> Result<bool, ApplyError>
+where
+    O: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    match (state, seen) {
+        (State::Replaced { .. }, Some(seen)) => delete_as_seen(context, owner, seen).await,
+        _ => apply(context, wanted).await,
+    }
+}
+
+/// What to write into a claim, and what there is to say about it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Claim {
     /// What the claim asks for: never less than it already does.
     pub(crate) size: Quantity,
-    /// Whether the volume is as large as the spec wants it.
+    /// Its storage class: that of an existing claim never changes, and the cluster may have filled in its default.
+    pub(crate) class: Option<String>,
+    /// What the spec asked for, to be told from what people change on the claim by hand.
+    pub(crate) asked: Asked,
+    /// Whether the volume is as the spec wants it.
     pub(crate) state: State,
 }
 
-/// Whether a volume is as large as wanted.
+/// What a spec asked for when a claim was made or grown.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Asked {
+    size: Quantity,
+    class: Option<String>,
+}
+
+/// Whether a volume is as wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// There is no claim yet, or nothing is bound to it.
     Pending,
+    /// Nothing is bound to the claim, and it asks for something else than the spec.
+    Replaced {
+        /// What the spec wants.
+        want: String,
+    },
     /// It is.
     Ready,
     /// The claim is larger than its volume still is.
@@ -74,33 +119,88 @@ pub(crate) enum State {
         /// What the spec wants.
         want: String,
     },
+    /// The spec asks for less than it did.
+    Larger {
+        /// What it asked for before.
+        have: String,
+        /// What it wants now.
+        want: String,
+    },
+    /// The spec asks for another storage class than the volume is in.
+    OtherClass {
+        /// The class of the volume; empty where it is in none.
+        have: String,
+        /// What the spec wants.
+        want: String,
+    },
 }
 
-/// Whether the claim asks for less than wanted, so that the storage class must be read.
-pub(crate) fn must_grow(want: &Quantity, claim: Option<&PersistentVolumeClaim>) -> bool {
-    claim.and_then(requested).is_some_and(|have| less(have, want))
+/// Whether a volume is bound to the claim, and the claim asks for less than wanted, so that its class must be read.
+pub(crate) fn must_grow(want: &Storage, claim: Option<&PersistentVolumeClaim>) -> bool {
+    let bound = claim.filter(|claim| !is_unbound(claim));
+    bound.and_then(requested).is_some_and(|have| less(have, &Quantity::from(&want.size)))
 }
 
-/// The size to ask for.
-pub(crate) fn claim(want: &Quantity, observed: &Observed) -> Claim {
-    let Some(claim) = &observed.claim else {
-        return Claim { size: want.clone(), state: State::Pending };
+/// What to ask for. `store`: uid of the Store whose data it is to be, if it is a Store's. What was asked for on behalf of a
+/// former one counts no more: whoever takes its volume up takes it as it is.
+pub(crate) fn claim(storage: &Storage, store: Option<&str>, observed: &Observed) -> Claim {
+    let want = Asked { size: Quantity::from(&storage.size), class: storage.class_name.clone() };
+    let new = |state| Claim { size: want.size.clone(), class: want.class.clone(), asked: want.clone(), state };
+    let Some((claim, have)) = observed.claim.as_ref().and_then(|claim| Some((claim, requested(claim)?))) else {
+        return new(State::Pending);
     };
-    let Some(have) = requested(claim) else {
-        return Claim { size: want.clone(), state: State::Pending };
+    let is_ours = claim.annotations().get(ANNOTATION_STORE_UID).map(String::as_str) == store;
+    let (asked, class) = (Asked::of(claim).filter(|_| is_ours), class_of(claim).map(str::to_owned));
+    if is_unbound(claim) {
+        return if is_as_asked(&want, have, asked.as_ref(), class.as_deref()) {
+            Claim { size: have.clone(), class, asked: want, state: State::Pending }
+        } else {
+            new(State::Replaced { want: want.to_string() })
+        };
+    }
+    let mut asked = asked.unwrap_or_else(|| want.clone());
+    // What the claim never got is nothing to go back to.
+    if less(have, &asked.size) {
+        asked.size = have.clone();
+    }
+    let held = |state| Claim { size: have.clone(), class: class.clone(), asked: asked.clone(), state };
+    if let Some(other) = want.class.as_ref().filter(|other| Some(*other) != class.as_ref()) {
+        return held(State::OtherClass { have: class.clone().unwrap_or_default(), want: other.clone() });
+    }
+    if less(have, &want.size) {
+        return match too_small(observed.class, class.clone(), have, &want.size) {
+            State::Resizing => {
+                let asked = Asked { size: want.size.clone(), ..asked.clone() };
+                Claim { size: want.size.clone(), class: class.clone(), asked, state: State::Resizing }
+            }
+            state => held(state),
+        };
+    }
+    if less(&want.size, &asked.size) {
+        return held(State::Larger { have: asked.size.0.clone(), want: want.size.0.clone() });
+    }
+    let asked = Asked { size: want.size.clone(), ..asked.clone() };
+    Claim { asked, ..held(filled(claim, have)) }
+}
+
+/// Whether a claim that nothing is bound to is still what the spec wants. A class that the spec never named is the
+/// cluster's default.
+fn is_as_asked(want: &Asked, have: &Quantity, asked: Option<&Asked>, class: Option<&str>) -> bool {
+    let same_size = !less(have, &want.size) && !less(&want.size, have);
+    let same_class = match &want.class {
+        Some(wanted) => class == Some(wanted.as_str()),
+        None => asked.is_none_or(|asked| asked.class.is_none()),
     };
-    if !less(have, want) {
-        return Claim { size: have.clone(), state: filled(claim, have) };
+    same_size && same_class
+}
+
+fn too_small(observed: Option<Class>, class: Option<String>, have: &Quantity, want: &Quantity) -> State {
+    let (have, want) = (have.0.clone(), want.0.clone());
+    match observed {
+        Some(Class::Grows(true)) => State::Resizing,
+        Some(Class::Hidden) => State::Hidden { have, want },
+        Some(Class::Grows(false)) | None => State::Unsupported { class, have, want },
     }
-    let (wanted, held) = (want.0.clone(), have.0.clone());
-    match observed.class {
-        Some(Class::Grows(true)) => return Claim { size: want.clone(), state: State::Resizing },
-        Some(Class::Hidden) => return Claim { size: have.clone(), state: State::Hidden { have: held, want: wanted } },
-        Some(Class::Grows(false)) | None => {}
-    }
-    let class = claim.spec.as_ref().and_then(|spec| spec.storage_class_name.clone());
-    let state = State::Unsupported { class, have: held, want: wanted };
-    Claim { size: have.clone(), state }
 }
 
 /// The name of the claim's storage class.
@@ -108,41 +208,113 @@ pub(crate) fn class_of(claim: &PersistentVolumeClaim) -> Option<&str> {
     claim.spec.as_ref()?.storage_class_name.as_deref().filter(|name| !name.is_empty())
 }
 
+impl Claim {
+    /// The spec of the claim.
+    pub(crate) fn spec(&self) -> PersistentVolumeClaimSpec {
+        PersistentVolumeClaimSpec {
+            access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
+            storage_class_name: self.class.clone(),
+            resources: Some(VolumeResourceRequirements {
+                requests: Some([(STORAGE.to_owned(), self.size.clone())].into()),
+                ..VolumeResourceRequirements::default()
+            }),
+            ..PersistentVolumeClaimSpec::default()
+        }
+    }
+}
+
+impl Asked {
+    /// What stands on the claim; nothing does on one that was made before this was noted.
+    fn of(claim: &PersistentVolumeClaim) -> Option<Self> {
+        let text = claim.annotations().get(ANNOTATION_STORAGE)?;
+        let (size, class) = text.split_once(' ').map_or((text.as_str(), None), |(size, class)| (size, Some(class)));
+        Some(Self { size: Quantity(size.to_owned()), class: class.map(str::to_owned) })
+    }
+}
+
+/// The size, and the class if there is one.
+impl std::fmt::Display for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.size.0)?;
+        self.class.as_ref().map_or(Ok(()), |class| write!(f, " {class}"))
+    }
+}
+
 impl State {
+    /// Whether only something that no watch tells of can make it better.
+    pub(crate) fn waits_for_its_class(&self) -> bool {
+        matches!(self, Self::Unsupported { .. })
+    }
+
     /// The condition `StorageReady`: its status, reason and message. `claim` is the claim's name.
     pub(crate) fn condition(&self, claim: &str) -> (ConditionType, bool, Reason, String) {
+        let name = format!("PersistentVolumeClaim {claim}");
         let (ready, reason, message) = match self {
-            Self::Ready => (true, Reason::AllReady, format!("PersistentVolumeClaim {claim} has its size")),
-            Self::Pending => {
-                (false, Reason::VolumePending, format!("PersistentVolumeClaim {claim} waits for a volume"))
+            Self::Ready => (true, Reason::AllReady, format!("{name} has its size")),
+            Self::Pending => (false, Reason::VolumePending, format!("{name} waits for a volume")),
+            Self::Replaced { want } => {
+                (false, Reason::VolumePending, format!("{name} has no volume yet and is made anew, to ask for {want}"))
             }
-            Self::Resizing => (
-                false,
-                Reason::VolumeResizing,
-                format!("PersistentVolumeClaim {claim} waits for its storage class to grow its volume"),
-            ),
-            Self::Unsupported { class, have, want } => {
-                let class = class.as_deref().unwrap_or("of the volume");
-                let message = format!(
-                    "PersistentVolumeClaim {claim} has {have} and cannot grow to {want}: storage class {class} has no \
-                     allowVolumeExpansion. Allow it there, or move the data to a store with a larger volume",
-                );
-                (false, Reason::VolumeExpansionUnsupported, message)
+            Self::Resizing => {
+                (false, Reason::VolumeResizing, format!("{name} waits for its storage class to grow its volume"))
             }
-            Self::Hidden { have, want } => {
+            Self::Unsupported { .. } | Self::Hidden { .. } => {
+                (false, Reason::VolumeExpansionUnsupported, self.why_it_cannot_grow(&name))
+            }
+            Self::Larger { have, want } => {
                 let message = format!(
-                    "PersistentVolumeClaim {claim} has {have}, and this operator has no right to see whether its storage \
-                     class can grow it to {want}. Where it can, set the claim's request to {want}",
+                    "{name} has {have} and cannot shrink to {want}: sizes only grow. Put {have} back as storage.size, or \
+                     move the data to a store with a smaller volume",
                 );
-                (false, Reason::VolumeExpansionUnsupported, message)
+                (false, Reason::SpecInvalid, message)
+            }
+            Self::OtherClass { have, want } => {
+                let (class, back) = match have.as_str() {
+                    "" => ("no storage class".to_owned(), "take storage.className away".to_owned()),
+                    have => (format!("storage class {have}"), format!("put {have} back as storage.className")),
+                };
+                let message = format!(
+                    "{name} has a volume in {class}, which cannot move to {want}: {back}, or move the data to a store with \
+                     the other class",
+                );
+                (false, Reason::SpecInvalid, message)
             }
         };
         (ConditionType::StorageReady, ready, reason, message)
+    }
+
+    fn why_it_cannot_grow(&self, name: &str) -> String {
+        match self {
+            Self::Hidden { have, want } => format!(
+                "{name} has {have}, and this operator has no right to see whether its storage class can grow it to {want}. \
+                 Where it can, set the claim's request to {want}",
+            ),
+            Self::Unsupported { class, have, want } => {
+                let class = class.as_deref().unwrap_or("of the volume");
+                format!(
+                    "{name} has {have} and cannot grow to {want}: storage class {class} has no allowVolumeExpansion. Allow \
+                     it there, put {have} back as storage.size, or move the data to a store with a larger volume",
+                )
+            }
+            Self::Pending
+            | Self::Replaced { .. }
+            | Self::Ready
+            | Self::Resizing
+            | Self::Larger { .. }
+            | Self::OtherClass { .. } => String::new(),
+        }
     }
 }
 
 fn requested(claim: &PersistentVolumeClaim) -> Option<&Quantity> {
     claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?.get(STORAGE)
+}
+
+/// Whether surely no volume is bound to it. One whose volume is lost had data.
+fn is_unbound(claim: &PersistentVolumeClaim) -> bool {
+    let phase = claim.status.as_ref().and_then(|status| status.phase.as_deref());
+    let volume = claim.spec.as_ref().and_then(|spec| spec.volume_name.as_deref()).filter(|name| !name.is_empty());
+    matches!(phase, None | Some("Pending")) && volume.is_none()
 }
 
 fn filled(claim: &PersistentVolumeClaim, requested: &Quantity) -> State {
@@ -152,126 +324,4 @@ fn filled(claim: &PersistentVolumeClaim, requested: &Quantity) -> State {
     }
     let capacity = status.and_then(|status| status.capacity.as_ref()?.get(STORAGE));
     if capacity.is_some_and(|capacity| less(capacity, requested)) { State::Resizing } else { State::Ready }
-}
-
-/// Whether one quantity is less than another; `false` when either cannot be read, so that nothing is grown by mistake.
-fn less(one: &Quantity, other: &Quantity) -> bool {
-    matches!((bytes(one), bytes(other)), (Some(one), Some(other)) if one < other)
-}
-
-/// A quantity of storage in thousandths of a byte
-/// (<https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>).
-fn bytes(quantity: &Quantity) -> Option<i128> {
-    let text = quantity.0.trim();
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, suffix) = text.split_at(end);
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let unit = unit(suffix)?;
-    let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-    let digits = &fraction[..fraction.len().min(18)];
-    let part: i128 = if digits.is_empty() { 0 } else { digits.parse().ok()? };
-    let scale = 10_i128.checked_pow(u32::try_from(digits.len()).ok()?)?;
-    whole.checked_mul(unit)?.checked_add(part.checked_mul(unit)? / scale)
-}
-
-/// The value of a suffix, in thousandths.
-fn unit(suffix: &str) -> Option<i128> {
-    let unit = match suffix {
-        "m" => return Some(1),
-        "" => 1,
-        "k" => 1000,
-        "M" => 1000_i128.pow(2),
-        "G" => 1000_i128.pow(3),
-        "T" => 1000_i128.pow(4),
-        "P" => 1000_i128.pow(5),
-        "E" => 1000_i128.pow(6),
-        "Ki" => 1024,
-        "Mi" => 1024_i128.pow(2),
-        "Gi" => 1024_i128.pow(3),
-        "Ti" => 1024_i128.pow(4),
-        "Pi" => 1024_i128.pow(5),
-        "Ei" => 1024_i128.pow(6),
-        exponent => 10_i128.checked_pow(exponent.strip_prefix(['e', 'E'])?.trim_start_matches('+').parse().ok()?)?,
-    };
-    Some(unit * 1000)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn quantity(text: &str) -> Quantity {
-        Quantity(text.to_owned())
-    }
-
-    fn bound(requested: &str, capacity: &str) -> PersistentVolumeClaim {
-        serde_json::from_value(json!({
-            "spec": { "storageClassName": "local-path", "resources": { "requests": { "storage": requested } } },
-            "status": { "phase": "Bound", "capacity": { "storage": capacity } },
-        }))
-        .unwrap()
-    }
-
-    #[test]
-    fn quantities_compare_across_their_notations() {
-        for (less_one, more) in [("1Gi", "2Gi"), ("1G", "1Gi"), ("1023Mi", "1Gi"), ("1.4Gi", "1.5Gi"), ("5e8", "1G")] {
-            assert!(less(&quantity(less_one), &quantity(more)), "{less_one} < {more}");
-            assert!(!less(&quantity(more), &quantity(less_one)), "{more} < {less_one}");
-        }
-        for (one, other) in [("1Gi", "1024Mi"), ("1.5Gi", "1536Mi"), ("1k", "1000"), ("1e3", "1k"), ("1000m", "1")] {
-            assert_eq!(bytes(&quantity(one)), bytes(&quantity(other)), "{one} = {other}");
-        }
-        for bad in ["", "x", "1Zi", "1.x"] {
-            assert!(bad.is_empty() || bytes(&quantity(bad)).is_none(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn without_a_claim_the_wanted_size_is_claimed() {
-        let planned = claim(&quantity("5Gi"), &Observed::default());
-        assert_eq!(planned, Claim { size: quantity("5Gi"), state: State::Pending });
-    }
-
-    #[test]
-    fn a_claim_of_the_wanted_size_is_left_as_it_is_written() {
-        let observed = Observed { claim: Some(bound("1Gi", "1Gi")), class: None };
-        let planned = claim(&quantity("1024Mi"), &observed);
-        assert_eq!(planned, Claim { size: quantity("1Gi"), state: State::Ready });
-    }
-
-    #[test]
-    fn a_claim_that_somebody_made_larger_is_not_made_smaller() {
-        let observed = Observed { claim: Some(bound("9Gi", "9Gi")), class: None };
-        assert_eq!(claim(&quantity("5Gi"), &observed), Claim { size: quantity("9Gi"), state: State::Ready });
-    }
-
-    #[test]
-    fn a_claim_grows_where_its_class_agrees() {
-        let observed = Observed { claim: Some(bound("1Gi", "1Gi")), class: Some(Class::Grows(true)) };
-        assert!(must_grow(&quantity("2Gi"), observed.claim.as_ref()));
-        assert_eq!(claim(&quantity("2Gi"), &observed), Claim { size: quantity("2Gi"), state: State::Resizing });
-        let after = Observed { claim: Some(bound("2Gi", "1Gi")), class: None };
-        assert_eq!(claim(&quantity("2Gi"), &after).state, State::Resizing);
-    }
-
-    #[test]
-    fn where_the_class_does_not_agree_the_condition_says_what_to_do() {
-        let observed = Observed { claim: Some(bound("1Gi", "1Gi")), class: Some(Class::Grows(false)) };
-        let planned = claim(&quantity("2Gi"), &observed);
-        assert_eq!(planned.size, quantity("1Gi"));
-        let (_, ready, reason, message) = planned.state.condition("data-shop-postgres-0");
-        assert!(!ready);
-        assert_eq!(reason, Reason::VolumeExpansionUnsupported);
-        assert!(message.contains("cannot grow to 2Gi: storage class local-path"), "{message}");
-    }
-    #[test]
-    fn where_the_class_cannot_be_seen_the_claim_is_left_to_people() {
-        let observed = Observed { claim: Some(bound("1Gi", "1Gi")), class: Some(Class::Hidden) };
-        let planned = claim(&quantity("2Gi"), &observed);
-        assert_eq!(planned.size, quantity("1Gi"));
-        let (_, ready, _, message) = planned.state.condition("data-shop-postgres-0");
-        assert!(!ready && message.ends_with("set the claim's request to 2Gi"), "{message}");
-    }
 }

@@ -10,7 +10,7 @@ mod own_server;
 use operator::{
     Gate,
     store_database::sql::{
-        self, Conflict, Identifier, Login, Outcome, Password, Seat, Server, Spare, SqlError, Tenancy,
+        self, Conflict, Identifier, Login, Mark, Outcome, Password, Seat, Server, Spare, SqlError, Tenancy,
     },
 };
 use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions, postgres::PgSslMode};
@@ -69,7 +69,17 @@ fn login(name: &str) -> Login {
 }
 
 fn shared() -> Tenancy {
-    Tenancy::Shared { mark: "greencommerce.dev StoreDatabase shop/recycled-goods".to_owned() }
+    Tenancy::Shared(mark("1"))
+}
+
+/// The mark of a resource whose data belongs to the object with this uid.
+fn mark(uid: &str) -> Mark {
+    Mark::new("shop", "recycled-goods", uid)
+}
+
+/// What was found of the role of a database that is not in use.
+fn spare(outcome: &Outcome, login: &Login) -> Spare {
+    outcome[&login.name].as_ref().unwrap().spare
 }
 
 fn code(error: &sqlx::Error) -> String {
@@ -137,14 +147,14 @@ async fn on_a_shared_server_an_administrator_without_superuser_suffices_and_stra
     let logins = [auth.clone(), orders.clone(), inventory.clone()];
 
     let outcome = ensure(&server, &shared(), &logins).await.unwrap();
-    assert_eq!(outcome[&auth.name], Ok(Spare::Closed));
+    assert_eq!(spare(&outcome, &auth), Spare::Closed);
     assert_eq!(outcome[&orders.name], Err(Conflict::Role(orders.name.clone())));
     let taken = Conflict::Database { name: inventory.name.clone(), owner: "postgres".to_owned() };
     assert_eq!(outcome[&inventory.name], Err(taken));
     own.connect(&auth, "auth").await.unwrap();
     assert_eq!(own.sql("SELECT has_database_privilege('public', 'postgres', 'CONNECT')"), "t");
 
-    let another = Tenancy::Shared { mark: "greencommerce.dev StoreDatabase shop/other".to_owned() };
+    let another = Tenancy::Shared(Mark::new("shop", "other", "1"));
     let outcome = ensure(&server, &another, std::slice::from_ref(&auth)).await.unwrap();
     assert_eq!(outcome[&auth.name], Err(Conflict::Role(auth.name.clone())), "two resources share a role");
 
@@ -189,7 +199,7 @@ fn next(login: &Login) -> Login {
 /// Returns once nothing is left of the login before: a server takes a moment to let a connection go.
 async fn closed(server: &Server, tenancy: &Tenancy, login: &Login) {
     let waiting = async {
-        while ensure(server, tenancy, std::slice::from_ref(login)).await.unwrap()[&login.name] != Ok(Spare::Closed) {}
+        while spare(&ensure(server, tenancy, std::slice::from_ref(login)).await.unwrap(), login) != Spare::Closed {}
     };
     tokio::time::timeout(std::time::Duration::from_secs(20), waiting).await.unwrap();
 }
@@ -210,7 +220,7 @@ async fn rotate(own: &OwnServer, server: &Server, tenancy: &Tenancy) {
         // A new login: both work, on the same tables, and what they make is the owner's.
         let after = next(&before);
         let outcome = ensure(server, tenancy, std::slice::from_ref(&after)).await.unwrap();
-        assert!(matches!(outcome[&after.name], Ok(Spare::Open { sessions: 1.. })), "round {round}: {outcome:?}");
+        assert!(matches!(spare(&outcome, &after), Spare::Open { sessions: 1.. }), "round {round}: {outcome:?}");
         let mut new = own.connect(&after, "orders").await.unwrap();
         works(&mut new, "CREATE TABLE IF NOT EXISTS by_the_second (id int); INSERT INTO by_the_first VALUES (1)").await;
         works(
@@ -254,7 +264,7 @@ async fn a_rotation_that_was_cut_short_is_begun_again_and_a_lost_owner_comes_bac
     let lost = next(&first);
     ensure(&server, &whole, std::slice::from_ref(&lost)).await.unwrap();
     let outcome = ensure(&server, &whole, std::slice::from_ref(&first)).await.unwrap();
-    assert!(matches!(outcome[&first.name], Ok(Spare::Open { .. })), "{outcome:?}");
+    assert!(matches!(spare(&outcome, &first), Spare::Open { .. }), "{outcome:?}");
     retire(&server, &whole, &first).await.unwrap();
     closed(&server, &whole, &first).await;
     let second = next(&first);
@@ -274,4 +284,54 @@ async fn a_rotation_that_was_cut_short_is_begun_again_and_a_lost_owner_comes_bac
         own.postgres.query("orders", "SELECT tableowner FROM pg_tables WHERE tablename = 'again'").unwrap(),
         "orders"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_resources_with_one_name_the_first_keeps_its_databases_until_the_second_is_told_to_adopt_them() {
+    let own = OwnServer::start("namesakes", 25610);
+    own.sql("CREATE ROLE dba LOGIN CREATEDB CREATEROLE PASSWORD 'admin'");
+    let server = own.logged_in_as("dba", "admin");
+    let (here, there) = (login("orders"), login("orders"));
+    let ensured = async |tenancy: &Tenancy, login: &Login| {
+        ensure(&server, tenancy, std::slice::from_ref(login)).await.unwrap().remove(&login.name).unwrap()
+    };
+    ensured(&shared(), &here).await.unwrap();
+
+    let other = Tenancy::Shared(mark("2"));
+    let conflict = ensured(&other, &there).await.unwrap_err();
+    assert!(matches!(&conflict, Conflict::Namesake(name, _) if *name == here.name), "{conflict:?}");
+    remove(&server, &other, std::slice::from_ref(&there.name)).await.unwrap();
+    own.connect(&here, "orders").await.unwrap();
+
+    ensured(&Tenancy::Shared(mark("2").adopting(true)), &there).await.unwrap();
+    own.connect(&there, "orders").await.unwrap();
+    ensured(&shared(), &here).await.unwrap_err();
+    remove(&server, &shared(), std::slice::from_ref(&here.name)).await.unwrap();
+    own.connect(&there, "orders").await.unwrap();
+
+    // A mark from before it named the uid belongs to whoever has the name.
+    own.sql("COMMENT ON ROLE orders IS 'greencommerce.dev StoreDatabase shop/recycled-goods'");
+    ensured(&shared(), &here).await.unwrap();
+    own.connect(&here, "orders").await.unwrap();
+    ensured(&other, &there).await.unwrap_err();
+    remove(&server, &shared(), std::slice::from_ref(&here.name)).await.unwrap();
+    assert_eq!(own.sql("SELECT count(*) FROM pg_database WHERE datname = 'orders'"), "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_made_again_is_another_and_one_that_stays_is_not() {
+    let own = OwnServer::start("identity", 25630);
+    own.sql("CREATE ROLE dba LOGIN CREATEDB CREATEROLE PASSWORD 'admin'");
+    let server = own.logged_in_as("dba", "admin");
+    let mut orders = login("orders");
+    let identity = async |login: &Login| {
+        let mut outcome = ensure(&server, &shared(), std::slice::from_ref(login)).await.unwrap();
+        outcome.remove(&login.name).unwrap().unwrap().identity.unwrap()
+    };
+    let first = identity(&orders).await;
+    assert!(first.split_once('/').is_some_and(|(system, oid)| !system.is_empty() && !oid.is_empty()), "{first}");
+    orders = next(&orders);
+    assert_eq!(identity(&orders).await, first);
+    own.sql("DROP DATABASE orders WITH (FORCE)");
+    assert_ne!(identity(&orders).await, first);
 }

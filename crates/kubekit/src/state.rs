@@ -172,7 +172,9 @@ fn scrub(namespace: &str, key: &str, value: &mut Value) {
             }
         }
         Value::Array(list) => list.iter_mut().for_each(|value| scrub(namespace, key, value)),
-        Value::String(held) if key.ends_with("uid") || is_hash(key) || is_time(held) => key.clone_into(held),
+        Value::String(held) if key.ends_with("uid") || key == "identity" || is_hash(key) || is_time(held) => {
+            key.clone_into(held);
+        }
         Value::String(held) => *held = without_ids(&anywhere(namespace, held)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
@@ -180,12 +182,25 @@ fn scrub(namespace: &str, key: &str, value: &mut Value) {
 
 /// The text as it would be in any namespace.
 pub(crate) fn anywhere(namespace: &str, text: &str) -> String {
-    text.replace(namespace, "NAMESPACE").replace(&namespace.replace('-', "_"), "NAMESPACE")
+    of_any_database(&text.replace(namespace, "NAMESPACE").replace(&namespace.replace('-', "_"), "NAMESPACE"))
 }
 
-/// Annotations that hold the hash of something that holds a uid or a password.
+/// The name of a migration ends in ten digits: six tell the image and its settings, four the database, which is another one
+/// in each run.
+fn of_any_database(text: &str) -> String {
+    let mut parts = text.split("-migrate-");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |before, part| {
+        let digits = part.bytes().take_while(u8::is_ascii_hexdigit).count();
+        let part = if digits >= 10 { format!("{}NNNN{}", &part[..6], &part[10..]) } else { part.to_owned() };
+        format!("{before}-migrate-{part}")
+    })
+}
+
+/// Annotations and labels that hold the hash of something that holds a uid or a password, or tells a database.
 fn is_hash(key: &str) -> bool {
-    matches!(key, "greencommerce.dev/applied" | "greencommerce.dev/config" | "greencommerce.dev/secrets")
+    let of_ours = key.strip_prefix("greencommerce.dev/");
+    of_ours.is_some_and(|name| matches!(name, "applied" | "config" | "secrets" | "image"))
 }
 
 /// Words that are 16 bytes in URL-safe Base64, as the id of a Kafka cluster is, come from uids.
@@ -234,6 +249,15 @@ mod tests {
         let other = State::of("test-1-2", [service("test-1-2", "10.96.0.2", 80)]);
         assert_eq!(one.differences(&other), Vec::<String>::new());
         assert_eq!(one, other);
+    }
+
+    #[test]
+    fn a_migration_has_one_name_whichever_database_it_is_for() {
+        let name = |name: &str| anywhere("test-1", name);
+        assert_eq!(name("test-1-migrate-012345abcd"), name("test-1-migrate-0123456789"));
+        assert_eq!(name("jobs/shop-auth-migrate-0123456789-x7"), "jobs/shop-auth-migrate-012345NNNN-x7");
+        assert_ne!(name("shop-auth-migrate-0123456789"), name("shop-auth-migrate-1123456789"));
+        assert_eq!(name("shop-migrate"), "shop-migrate");
     }
 
     #[test]

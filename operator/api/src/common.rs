@@ -83,19 +83,14 @@ pub struct ResourceAmounts {
 }
 
 /// A persistent volume.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("has(self.className) == has(oldSelf.className) && (!has(self.className) || self.className == oldSelf.className)")
-        .message("className cannot be changed: a volume stays in its storage class; create a store with the other class and move the data"),
-)]
 pub struct Storage {
-    /// Size of the volume. It can grow, where the storage class allows it, but never shrink.
+    /// Size of the volume. As long as there is none it can be any; later it can grow, where the storage class allows it,
+    /// but never shrink.
     #[serde(default = "default_storage_size")]
-    #[x_kube(validation = Rule::new("!isQuantity(self) || quantity(self).compareTo(quantity(oldSelf)) >= 0")
-        .message("storage cannot shrink: set the current size or a larger one"))]
     pub size: Quantity,
-    /// Storage class of the volume; the cluster's default class if left out.
+    /// Storage class of the volume; the cluster's default class if left out. A volume stays in its class.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub class_name: Option<String>,

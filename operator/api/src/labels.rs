@@ -21,6 +21,9 @@ pub const ANNOTATION_ROTATED_AT: &str = "greencommerce.dev/rotated-at";
 pub const ANNOTATION_CONFIG: &str = "greencommerce.dev/config";
 /// On a volume claim: uid of the Store whose data it holds. A claim outlives its store if the deletion policy says so.
 pub const ANNOTATION_STORE_UID: &str = "greencommerce.dev/store-uid";
+/// On a volume claim: size and class that the spec asked for, so that a claim that somebody made larger is told from a
+/// spec that asks for less.
+pub const ANNOTATION_STORAGE: &str = "greencommerce.dev/storage";
 
 /// Label keys.
 pub mod label {
@@ -38,7 +41,7 @@ pub mod label {
     pub const SERVICE: &str = "greencommerce.dev/service";
     /// The StoreDatabase a pod, claim or secret belongs to; wakes the StoreDatabase controller.
     pub const DATABASE: &str = "greencommerce.dev/database";
-    /// On a migration: fingerprint of the image that it migrates for.
+    /// On a migration: fingerprint of the image that it migrates for, and of the database that it migrates.
     pub const IMAGE: &str = "greencommerce.dev/image";
     /// `data` on the pods that hold a store's data: they prefer one another's node.
     pub const TIER: &str = "greencommerce.dev/tier";

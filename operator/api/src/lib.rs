@@ -30,7 +30,7 @@ pub use crds::crds;
 pub use exposure::{Exposure, IngressExposure, IngressTls, InternalExposure, LoadBalancerExposure, NodePortExposure};
 pub use labels::{
     ANNOTATION_APPLIED, ANNOTATION_CONFIG, ANNOTATION_ROTATE, ANNOTATION_ROTATED_AT, ANNOTATION_SECRETS,
-    ANNOTATION_STORE_UID, ANNOTATION_VARIABLES, FINALIZER, MANAGED_BY, label,
+    ANNOTATION_STORAGE, ANNOTATION_STORE_UID, ANNOTATION_VARIABLES, FINALIZER, MANAGED_BY, label,
 };
 pub use pod::PodOverrides;
 pub use quantity::Quantity;

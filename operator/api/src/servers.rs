@@ -75,11 +75,10 @@ pub struct ExternalKafka {
             .message("topicPrefix cannot be changed: the events would stay in the topics of the old name; create another store")
     )]
     pub topic_prefix: String,
-    /// Number of brokers that hold a copy of each of the store's topics. It cannot be changed.
+    /// Number of brokers that hold a copy of each of the store's topics. The operator makes topics so and does not move the
+    /// copies of those that exist: where one has another number, its status says so.
     #[serde(default = "default_topic_replicas")]
     #[schemars(range(min = 1, max = 10))]
-    #[x_kube(validation = Rule::new("self == oldSelf")
-        .message("topicReplicas cannot be changed: reassign the partitions with Kafka's own tools"))]
     pub topic_replicas: i32,
 }
 

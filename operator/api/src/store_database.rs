@@ -51,6 +51,10 @@ pub struct StoreDatabaseSpec {
     /// What happens to the data when this object is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
+    /// Whether the databases and roles are taken up that a former object of this name, or of this name in another cluster,
+    /// made on a server that exists. While both exist, only one may. A volume of its own is taken up in any case.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopt_retained_data: bool,
     /// Whether the server sleeps: it runs no pod, and its volume is kept. A server that exists is left alone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
@@ -210,6 +214,13 @@ pub struct DatabaseStatus {
     pub ready: bool,
     /// Secret with the keys `uri`, `host`, `port`, `username`, `password` and `database`.
     pub secret_name: String,
+    /// Role that the Secret names. A database has two, of which one is in use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// What tells the database from every other of its name: one that was dropped and made again has another, and is
+    /// empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
     /// When its password was last replaced; absent while it is the first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password_rotated: Option<Time>,

@@ -52,11 +52,10 @@ pub struct StoreTopicSpec {
     #[serde(default = "default_partitions")]
     #[schemars(range(min = 1, max = 1000))]
     pub partitions: i32,
-    /// Number of brokers that hold a copy of each partition. It cannot be changed.
+    /// Number of brokers that hold a copy of each partition. The operator makes a topic so and does not move the copies of
+    /// one that exists: where that has another number, its status says so.
     #[serde(default = "default_replicas")]
     #[schemars(range(min = 1, max = 10))]
-    #[x_kube(validation = Rule::new("self == oldSelf")
-        .message("replicas cannot be changed: reassign the partitions with Kafka's own tools, then create the StoreTopic anew"))]
     pub replicas: i32,
     /// Settings of the topic that differ from the broker's defaults.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -201,7 +201,30 @@ async fn write(api: &Api<DynamicObject>, name: &str, body: &Value, exists: bool)
 pub(crate) async fn delete<O, K>(context: &Context, owner: &O, seen: &K) -> Result<bool, ApplyError>
 where
     O: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
-    K: Cached + Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    delete_where(context, owner, seen, Preconditions { uid: seen.uid(), resource_version: None }).await
+}
+
+/// The same for a child whose state decided it: it is deleted only if nothing has become of it since it was seen.
+pub(crate) async fn delete_as_seen<O, K>(context: &Context, owner: &O, seen: &K) -> Result<bool, ApplyError>
+where
+    O: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    let exactly = Preconditions { uid: seen.uid(), resource_version: seen.resource_version() };
+    delete_where(context, owner, seen, exactly).await
+}
+
+async fn delete_where<O, K>(
+    context: &Context,
+    owner: &O,
+    seen: &K,
+    preconditions: Preconditions,
+) -> Result<bool, ApplyError>
+where
+    O: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {
     if seen.meta().deletion_timestamp.is_some() || !is_as_described(context, owner).await? {
         return Ok(false);
@@ -209,7 +232,7 @@ where
     let object = describe(seen);
     let api = objects::<K>(&context.client, namespace(seen));
     let params = DeleteParams {
-        preconditions: Some(Preconditions { uid: seen.uid(), resource_version: None }),
+        preconditions: Some(preconditions),
         propagation_policy: Some(PropagationPolicy::Background),
         ..DeleteParams::default()
     };
@@ -220,14 +243,14 @@ where
             tracing::info!(child = object, why = "it is no longer wanted", "deleted");
             Ok(true)
         }
-        // Gone already, or replaced by another object of that name.
+        // Gone already, replaced by another object of that name, or changed where that matters.
         Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(false),
         Err(source) => Err(ApplyError::Write { verb: "delete", object, source: Box::new(source) }),
     }
 }
 
-/// Whether the API server holds the same object, at the same generation.
-async fn is_as_described<O>(context: &Context, owner: &O) -> Result<bool, ApplyError>
+/// Whether the API server holds the same object, at the same generation. What cannot be undone is asked for right before.
+pub(crate) async fn is_as_described<O>(context: &Context, owner: &O) -> Result<bool, ApplyError>
 where
     O: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {

@@ -44,7 +44,7 @@ mod watch;
 mod written;
 
 pub(crate) use activity::Activity;
-pub(crate) use apply::{ApplyError, apply, delete, owner_reference};
+pub(crate) use apply::{ApplyError, apply, delete, delete_as_seen, is_as_described, owner_reference};
 pub(crate) use cache::{Cache, Cached};
 pub(crate) use clock::Clock;
 pub(crate) use context::Context;

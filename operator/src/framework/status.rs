@@ -191,6 +191,8 @@ mod tests {
                 name: "auth".to_owned(),
                 ready: true,
                 secret_name: "green-auth-database".to_owned(),
+                username: None,
+                identity: None,
                 password_rotated: Some(Time(at.parse().unwrap())),
             }],
             ..StoreDatabaseStatus::default()

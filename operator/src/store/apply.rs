@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{
     build::{Children, DataServer},
-    dereference::Seen,
+    dereference::{Seen, Server},
     migration::{ANNOTATION_STARTED, to_be_noted},
     plan::{Plan, given_up, obsolete_jobs},
     validate::Validated,
@@ -21,6 +21,7 @@ use super::{
 use crate::{
     framework::{ApplyError, Context, apply as apply_child, delete, namespace, objects},
     guests::is_of_users,
+    storage,
 };
 
 /// A part of a store.
@@ -30,7 +31,6 @@ pub(super) enum Part {
     Kafka,
     Topics,
     Cache,
-    Migrations,
     Services,
 }
 
@@ -74,10 +74,10 @@ pub(super) async fn apply(
     wrote.note(Part::Database, apply_child(context, children.database).await?);
     if let Some(kafka) = children.kafka {
         wrote.note(Part::Kafka, apply_child(context, kafka.config).await?);
-        wrote.note(Part::Kafka, Box::pin(server(context, kafka.server)).await?);
+        wrote.note(Part::Kafka, Box::pin(server(context, store, &seen.kafka, kafka.server)).await?);
     }
     if let Some(cache) = children.cache {
-        wrote.note(Part::Cache, Box::pin(server(context, cache)).await?);
+        wrote.note(Part::Cache, Box::pin(server(context, store, &seen.cache, cache)).await?);
     }
     for topic in children.topics {
         wrote.note(Part::Topics, apply_child(context, topic).await?);
@@ -85,7 +85,7 @@ pub(super) async fn apply(
     // A Job is never changed: what it was made from cannot change either.
     for job in children.migrations {
         if !seen.jobs.iter().any(|live| live.name_any() == job.name_any()) {
-            wrote.note(Part::Migrations, apply_child(context, job).await?);
+            apply_child(context, job).await?;
         }
     }
     match (children.routes, &seen.routes) {
@@ -125,9 +125,10 @@ async fn note_start(context: &Context, job: &Job, since: Timestamp) -> Result<()
     }
 }
 
-async fn server(context: &Context, server: DataServer) -> Result<bool, ApplyError> {
+async fn server(context: &Context, store: &Store, seen: &Server, server: DataServer) -> Result<bool, ApplyError> {
     apply_child(context, server.policy).await?;
-    let mut wrote = apply_child(context, server.volume).await?;
+    let claim = seen.storage.claim.as_ref();
+    let mut wrote = storage::bring(context, store, claim, &server.storage, server.volume).await?;
     for service in server.services {
         wrote |= apply_child(context, service).await?;
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::{DeletionPolicy, Store, StoreDatabase, StoreTopic};
+use api::{ANNOTATION_STORE_UID, DeletionPolicy, Store, StoreDatabase, StoreTopic, label};
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::PersistentVolumeClaim};
 use kube::{
     Api, Resource, ResourceExt,
@@ -14,13 +14,19 @@ use super::{
     error::StoreError,
     names::{Names, TOPICS},
 };
-use crate::framework::{ApplyError, Context, delete as delete_child, namespace, objects, remove_finalizer};
+use crate::framework::{
+    ApplyError, Context, delete as delete_child, has_finalizer, namespace, objects, remove_finalizer,
+};
 
 /// Deletes the claims of the broker and the cache if the policy says so, then lets the Store go. What it owns goes with
 /// it; its StoreDatabase, and its topics on somebody else's brokers, get the same policy and honour it themselves.
 ///
 /// A claim vanishes once its pod has: Kubernetes protects claims in use.
 pub(super) async fn delete(context: &Context, store: &Store) -> Result<(), StoreError> {
+    // One that never got so far has no data, and what bears its name is another's.
+    if !has_finalizer(store) {
+        return Ok(());
+    }
     if store.spec.deletion_policy == DeletionPolicy::Delete {
         let names = Names::new(&store.name_any());
         for name in [names.kafka(), names.cache()] {
@@ -77,6 +83,11 @@ async fn claim(context: &Context, store: &Store, name: &str) -> Result<Option<Pe
         object: format!("PersistentVolumeClaim {}/{name}", namespace(store)),
         source: Box::new(source),
     })?;
-    // A claim of that name that is not the store's is nobody's business here.
-    Ok(found.filter(|claim| claim.labels().get(api::label::STORE) == Some(&store.name_any())))
+    // A claim of that name that is not the store's is nobody's business here. Nor is that of a former store, as long as
+    // its data has not been taken up: with that the claim gets the new uid.
+    let of_this = |claim: &PersistentVolumeClaim| {
+        let (label, uid) = (claim.labels().get(label::STORE), claim.annotations().get(ANNOTATION_STORE_UID));
+        label == Some(&store.name_any()) && uid.is_some() && uid == store.metadata.uid.as_ref()
+    };
+    Ok(found.filter(of_this))
 }

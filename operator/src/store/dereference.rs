@@ -2,15 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use api::{Reason, ServiceName, Store, StoreDatabase, StoreService, StoreTopic, label};
+use api::{Reason, ServiceName, Storage, Store, StoreDatabase, StoreService, StoreTopic, label};
 use jiff::Timestamp;
-use k8s_openapi::{
-    api::{
-        apps::v1::StatefulSet,
-        batch::v1::Job,
-        core::v1::{ConfigMap, PersistentVolumeClaim, Pod},
-    },
-    apimachinery::pkg::api::resource::Quantity,
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    batch::v1::Job,
+    core::v1::{ConfigMap, PersistentVolumeClaim, Pod},
 };
 use kube::ResourceExt;
 
@@ -103,7 +100,7 @@ pub(super) async fn dereference(context: &Context, store: &Store) -> Result<Seen
             .filter(|pod| pod.labels().get(label::COMPONENT).is_some_and(|held| held == component))
             .collect()
     };
-    let server = async |server: &str, component: &str, want: Option<Quantity>| {
+    let server = async |server: &str, component: &str, want: Option<&Storage>| {
         let (stateful_set, pods) = (cache.get(space, server), of_store(component));
         let podless = match stateful_set.as_deref() {
             Some(set) => refused::of_set(context, set, &pods).await,
@@ -111,7 +108,6 @@ pub(super) async fn dereference(context: &Context, store: &Store) -> Result<Seen
         };
         Ok(Server { stateful_set, pods, podless, storage: observed(context, space, server, want).await? })
     };
-    let size = |storage: &api::Storage| Quantity::from(&storage.size);
     let services = ServiceName::ALL.into_iter();
     let (jobs, job_pods) = (cache.labelled(space, label::STORE, &name), of_store("migration"));
     let routes: Option<Arc<ConfigMap>> = cache.get(space, &names.routes());
@@ -121,10 +117,8 @@ pub(super) async fn dereference(context: &Context, store: &Store) -> Result<Seen
         database: cache.get(space, &name),
         topics: TOPICS.iter().filter_map(|topic| cache.get(space, &names.topic(topic))).collect(),
         services: services.filter_map(|service| Some((service, cache.get(space, &names.service(service))?))).collect(),
-        kafka: server(&names.kafka(), "broker", store.spec.kafka.managed.as_ref().map(|kafka| size(&kafka.storage)))
-            .await?,
-        cache: server(&names.cache(), "cache", store.spec.cache.managed.as_ref().map(|cache| size(&cache.storage)))
-            .await?,
+        kafka: server(&names.kafka(), "broker", store.spec.kafka.managed.as_ref().map(|kafka| &kafka.storage)).await?,
+        cache: server(&names.cache(), "cache", store.spec.cache.managed.as_ref().map(|cache| &cache.storage)).await?,
         cache_address: external::cache_address(context, store).await?,
         kept_routes: routes
             .as_deref()
@@ -155,10 +149,10 @@ async fn observed(
     context: &Context,
     space: &str,
     claim: &str,
-    want: Option<Quantity>,
+    want: Option<&Storage>,
 ) -> Result<storage::Observed, DereferenceError> {
     let claim = context.cache.get::<PersistentVolumeClaim>(space, claim);
-    let grows = want.is_some_and(|want| storage::must_grow(&want, claim.as_deref()));
+    let grows = want.is_some_and(|want| storage::must_grow(want, claim.as_deref()));
     let class = match claim.as_deref().and_then(storage::class_of).filter(|_| grows) {
         Some(name) => storage::read_class(context, name).await.map_err(DereferenceError::of("StorageClass", name))?,
         None => None,

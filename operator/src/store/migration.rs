@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use api::{ConditionType, PodOverrides, Reason, ServiceName, Status as _, StoreDatabase, label};
+use api::{ConditionType, DatabaseStatus, PodOverrides, Reason, ServiceName, Status as _, StoreDatabase, label};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{
     batch::v1::{Job, JobCondition},
@@ -14,7 +14,10 @@ use k8s_openapi::api::{
 };
 use kube::ResourceExt;
 
-use super::{dereference::Seen, validate::Validated};
+use super::{
+    dereference::Seen,
+    validate::{Image, Validated},
+};
 use crate::framework::{PodTrouble, content_hash, trouble_of};
 
 /// On a Job: since when its container runs. Its pod may be gone by the time that matters.
@@ -41,48 +44,98 @@ pub(super) enum Migration {
     Waiting,
     /// Its Job has to run, or runs; with what keeps its pod, if anything does.
     Running(Option<PodTrouble>),
-    /// Its Job did not have its chance, or is to run elsewhere: from that time on another may take its place.
-    Anew { job: String, at: Timestamp, trouble: PodTrouble },
+    /// It is done, but for which database is not known: its Job has to run once more, or runs, and holds nothing up.
+    Again,
+    /// Its Job did not have its chance, or is to run elsewhere: from that time on another may take its place. `again`: it is
+    /// one that holds nothing up.
+    Anew { job: String, at: Timestamp, trouble: PodTrouble, again: bool },
     /// It is done.
     Done,
     /// It failed for good; the text says which Job and why.
     Failed(Reason, String),
 }
 
-/// The state of a service's migration. `job_hash` is what its Job's name ends in, `image_hash` the label by which Jobs of the
-/// same image are known.
-pub(super) fn migration(
-    of: &Validated,
-    seen: &Seen,
-    service: ServiceName,
-    (job_hash, image_hash): (&str, &str),
-) -> Migration {
-    let of_service = |job: &&Arc<Job>| label_is(&***job, label::NAME, service.as_str());
-    let of_image = |job: &&Arc<Job>| label_is(&***job, label::IMAGE, image_hash);
-    if seen.jobs.iter().filter(of_service).filter(of_image).any(|job| is_complete(job)) {
-        return Migration::Done;
-    }
-    let name = of.names.migration(service, job_hash);
-    match seen.jobs.iter().find(|job| job.name_any() == name) {
-        Some(job) => of_job(of, seen, service, job),
-        None if database_is_ready(seen, service) => Migration::Running(None),
-        None => Migration::Waiting,
+impl Migration {
+    /// Whether the database is in the shape that the image needs.
+    pub(super) fn holds_nothing_up(&self) -> bool {
+        matches!(self, Self::Done | Self::Again | Self::Anew { again: true, .. })
     }
 }
 
-fn of_job(of: &Validated, seen: &Seen, service: ServiceName, job: &Job) -> Migration {
+/// What a migration Job is known by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hashes {
+    /// What its name ends in: six digits for the image and the settings, four for the database.
+    pub(super) job: String,
+    /// Its label: changes with the image and with the database, because one that was made anew is empty.
+    pub(super) label: String,
+    /// The label of a Job of this image of which is not known which database it was for.
+    pub(super) of_any: String,
+}
+
+/// The name changes with what makes another Job necessary: a failed one is tried again when the user changes any of it.
+pub(super) fn hashes(of: &Validated, seen: &Seen, service: ServiceName) -> Hashes {
+    let (image, database) = (of.image_of(service), database_of(seen, service));
+    let identity = database.and_then(|database| database.identity.as_deref()).map(str::as_bytes);
+    let Image { pull_policy, pull_secrets, .. } = &of.image;
+    let timeout = of.migration_timeout.as_secs().to_be_bytes();
+    let parts = [image.as_bytes(), pull_policy.as_str().as_bytes(), &timeout];
+    let settings = content_hash(parts.into_iter().chain(pull_secrets.iter().map(|secret| secret.name.as_bytes())));
+    Hashes {
+        job: match identity {
+            Some(identity) => settings[..6].to_owned() + &content_hash([identity])[..4],
+            None => settings,
+        },
+        label: content_hash([image.as_bytes()].into_iter().chain(identity)),
+        of_any: content_hash([image.as_bytes()]),
+    }
+}
+
+/// The state of a service's migration.
+pub(super) fn migration(of: &Validated, seen: &Seen, service: ServiceName, hashes: &Hashes) -> Migration {
+    let is_done = |label: &str| seen.jobs.iter().any(|job| has_migrated(job, service, label));
+    if is_done(&hashes.label) {
+        return Migration::Done;
+    }
+    let again = is_done(&hashes.of_any);
+    let name = of.names.migration(service, &hashes.job);
+    match seen.jobs.iter().find(|job| job.name_any() == name) {
+        Some(job) => of_job(of, seen, service, job, again),
+        None if !database_is_ready(seen, service) => {
+            if again {
+                Migration::Done
+            } else {
+                Migration::Waiting
+            }
+        }
+        None if again => Migration::Again,
+        None => Migration::Running(None),
+    }
+}
+
+/// Whether it is a Job of the service with this label, and has succeeded.
+pub(super) fn has_migrated(job: &Job, service: ServiceName, label: &str) -> bool {
+    label_is(job, label::NAME, service.as_str()) && label_is(job, label::IMAGE, label) && is_complete(job)
+}
+
+/// `again`: a Job of this image succeeded already, for a database that may be this one.
+fn of_job(of: &Validated, seen: &Seen, service: ServiceName, job: &Job, again: bool) -> Migration {
     let name = job.name_any();
     if let Some(cause) = condition(job, "Failed") {
         return if had_its_chance(of, seen, job, cause) {
             failure(service, job, cause, &seen.job_pods)
         } else {
-            Migration::Anew { at: not_before(of, job), trouble: never_started(seen, job, cause), job: name }
+            Migration::Anew { at: not_before(of, job), trouble: never_started(seen, job, cause), job: name, again }
         };
     }
     let place = Place::of(of.services.get(&service).and_then(|settings| settings.pod.as_ref())).hash();
     if job.annotations().get(ANNOTATION_PLACE) != place.as_ref() && started(seen, job).is_none() {
         let message = format!("Job {name} is made anew, to run where the spec says now");
-        return Migration::Anew { job: name, at: seen.at, trouble: PodTrouble { reason: Reason::Migrating, message } };
+        let trouble = PodTrouble { reason: Reason::Migrating, message };
+        return Migration::Anew { job: name, at: seen.at, trouble, again };
+    }
+    if again {
+        return Migration::Again;
     }
     Migration::Running(trouble_of(pods_of(job, &seen.job_pods)).or_else(|| refused(seen, &name)))
 }
@@ -205,9 +258,12 @@ fn is_too_new(container: &ContainerStatus) -> bool {
 /// cannot be reached; that passwords are being replaced makes no difference.
 fn database_is_ready(seen: &Seen, service: ServiceName) -> bool {
     let Some(database) = seen.database.as_deref() else { return false };
-    let held = database.status.iter().flat_map(|status| &status.databases);
-    let is_there = held.into_iter().any(|held| held.name == service.as_str() && held.ready);
-    is_there && is_served(database)
+    database_of(seen, service).is_some_and(|held| held.ready) && is_served(database)
+}
+
+fn database_of(seen: &Seen, service: ServiceName) -> Option<&DatabaseStatus> {
+    let status = seen.database.as_ref()?.status.as_ref()?;
+    status.databases.iter().find(|database| database.name == service.as_str())
 }
 
 fn is_served(database: &StoreDatabase) -> bool {
@@ -217,8 +273,10 @@ fn is_served(database: &StoreDatabase) -> bool {
     };
     let serves = condition(ConditionType::ServerReady).is_some_and(|server| server.status == "True");
     condition(ConditionType::Ready).is_some_and(|ready| {
-        // Neither a volume that cannot grow nor a name that another database has keeps this one from serving.
-        let beside_it = [Reason::VolumeResizing, Reason::VolumeExpansionUnsupported, Reason::NameTaken];
+        // Neither a volume of another size or class than wanted nor a name that another database has keeps this one from
+        // serving.
+        let beside_it =
+            [Reason::VolumeResizing, Reason::VolumeExpansionUnsupported, Reason::SpecInvalid, Reason::NameTaken];
         ready.status == "True" || serves && Reason::parse(&ready.reason).is_some_and(|why| beside_it.contains(&why))
     })
 }

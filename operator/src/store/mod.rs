@@ -15,7 +15,7 @@ mod upgrade;
 mod validate;
 mod verdict;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use api::Store;
 use kube::runtime::controller::Action;
@@ -25,6 +25,9 @@ pub(crate) use self::build::parts::network_of;
 use self::error::StoreError;
 pub(crate) use self::sleep::sleeps;
 use crate::framework::{Context, Reconciler, add_finalizer, write_status};
+
+/// How often the class of a volume is looked at that cannot grow: storage classes are not watched.
+const STORAGE_POLL: Duration = Duration::from_secs(10);
 
 /// Makes the cluster hold what a Store describes.
 pub(crate) struct StoreReconciler;
@@ -52,7 +55,9 @@ impl Reconciler for StoreReconciler {
         let before = store.status.as_ref();
         let (status, findings) = status::derive(&validated, &seen, &plan, before, &wrote, context.clock.now());
         write_status(context, &*store, status, findings).await?;
-        Ok(plan::look_again(&plan, &seen).map_or_else(Action::await_change, Action::requeue))
+        let unseen = validated.servers().any(|(_, server)| server.claim.state.waits_for_its_class());
+        let look = plan::look_again(&plan, &seen).into_iter().chain(unseen.then_some(STORAGE_POLL)).min();
+        Ok(look.map_or_else(Action::await_change, Action::requeue))
     }
 }
 

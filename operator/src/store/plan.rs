@@ -9,20 +9,20 @@ use std::{
     time::Duration,
 };
 
-use api::{ConditionType, Reason, ServiceName, Status, StoreService, StoreServiceSpec, label};
+use api::{ConditionType, Reason, ServiceName, Status, StoreService, StoreServiceSpec};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 
 use super::{
     dereference::Seen,
-    migration::{Migration, NOTED_AFTER, is_complete, label_is, migration, running},
+    migration::{Hashes, Migration, NOTED_AFTER, has_migrated, hashes, migration, running},
     names::{Names, has_database},
     upgrade::Course,
-    validate::{Image, Validated},
+    validate::Validated,
     verdict::data_works,
 };
-use crate::{framework::content_hash, guests::is_of_users, workload::image_tag};
+use crate::{guests::is_of_users, workload::image_tag};
 
 /// What to do now.
 #[derive(Clone, Debug)]
@@ -31,12 +31,8 @@ pub(super) struct Plan {
     pub(super) migrations: BTreeMap<ServiceName, Migration>,
     /// Image of each service that may exist.
     pub(super) images: BTreeMap<ServiceName, String>,
-    /// What a migration Job's name ends in.
-    pub(super) job_hash: String,
-    /// The label by which the Jobs of this image are known.
-    pub(super) image_hash: String,
-    /// The same two for each service that has an image of its own.
-    pub(super) own_hashes: BTreeMap<ServiceName, (String, String)>,
+    /// What the Job of each service that has a database is known by.
+    pub(super) hashes: BTreeMap<ServiceName, Hashes>,
     /// What the services are described by whose image has to wait.
     pub(super) held: BTreeMap<ServiceName, Box<StoreServiceSpec>>,
     /// Which release the services go to.
@@ -48,38 +44,31 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// What the name of a service's migration Job ends in, and the label by which it is known.
-    pub(super) fn hashes(&self, service: ServiceName) -> (&str, &str) {
-        let own = self.own_hashes.get(&service);
-        own.map_or((&self.job_hash, &self.image_hash), |(job, image)| (job, image))
-    }
-
     /// Whether every database is in the shape that the image needs.
     pub(super) fn migrated(&self) -> bool {
-        self.migrations.values().all(|migration| *migration == Migration::Done)
+        self.migrations.values().all(Migration::holds_nothing_up)
     }
 
     /// The first migration that failed.
     pub(super) fn failure(&self) -> Option<(Reason, &str)> {
         self.migrations.values().find_map(|migration| match migration {
             Migration::Failed(reason, message) => Some((*reason, message.as_str())),
-            Migration::Waiting | Migration::Running(_) | Migration::Anew { .. } | Migration::Done => None,
+            Migration::Waiting
+            | Migration::Running(_)
+            | Migration::Again
+            | Migration::Anew { .. }
+            | Migration::Done => None,
         })
     }
 }
 
 pub(super) fn plan(of: &Validated, seen: &Seen, course: Course) -> Plan {
-    let hashes = |image: &str| (job_hash(of, image), content_hash([image.as_bytes()]));
-    let (job_hash, image_hash) = hashes(&of.image.reference);
-    let own = of.services.keys().filter_map(|&service| Some((service, of.own_image(service)?)));
-    let own_hashes = own.map(|(service, image)| (service, hashes(&image))).collect();
+    let services = || of.services.keys().copied().filter(|service| has_database(*service));
     let mut plan = Plan {
         migrations: BTreeMap::new(),
         images: BTreeMap::new(),
         held: BTreeMap::new(),
-        job_hash,
-        image_hash,
-        own_hashes,
+        hashes: services().map(|service| (service, hashes(of, seen, service))).collect(),
         course,
         at_rest: at_rest(of, seen),
         data_sleeps: of.suspend && services_sleep(of, seen),
@@ -87,10 +76,9 @@ pub(super) fn plan(of: &Validated, seen: &Seen, course: Course) -> Plan {
     let migrate = !of.suspend && plan.course.taken_back.is_none();
     let state = |service: ServiceName| {
         // A release that ran before finds its databases as it left them, or as a later one may leave them for it.
-        if migrate { migration(of, seen, service, plan.hashes(service)) } else { Migration::Done }
+        if migrate { migration(of, seen, service, &plan.hashes[&service]) } else { Migration::Done }
     };
-    let services = of.services.keys().filter(|service| has_database(**service));
-    plan.migrations = services.map(|&service| (service, state(service))).collect();
+    plan.migrations = services().map(|service| (service, state(service))).collect();
     plan.images = images(of, seen, &plan);
     plan.held = held(seen, &plan, of);
     plan
@@ -122,14 +110,6 @@ fn sleeps(service: &StoreService) -> bool {
             .status
             .as_ref()
             .is_some_and(|status| status.observed_generation() == service.metadata.generation && status.replicas == 0)
-}
-
-/// Changes with what makes another Job necessary: a failed one is tried again when the user changes any of it.
-fn job_hash(of: &Validated, image: &str) -> String {
-    let Image { pull_policy, pull_secrets, .. } = &of.image;
-    let timeout = of.migration_timeout.as_secs().to_be_bytes();
-    let parts = [image.as_bytes(), pull_policy.as_str().as_bytes(), &timeout];
-    content_hash(parts.into_iter().chain(pull_secrets.iter().map(|secret| secret.name.as_bytes())))
 }
 
 /// The image of each service: the new one as soon as the databases fit it and every service before has it and is
@@ -202,7 +182,9 @@ pub(super) fn given_up<'a>(plan: &'a Plan, seen: &'a Seen) -> impl Iterator<Item
     let due = |job: &&Job| {
         plan.migrations.values().any(|state| match state {
             Migration::Anew { job: name, at, .. } => *name == job.name_any() && *at <= seen.at,
-            Migration::Waiting | Migration::Running(_) | Migration::Done | Migration::Failed(..) => false,
+            Migration::Waiting | Migration::Running(_) | Migration::Again | Migration::Done | Migration::Failed(..) => {
+                false
+            }
         })
     };
     seen.jobs.iter().map(|job| &**job).filter(due)
@@ -213,7 +195,7 @@ pub(super) fn look_again(plan: &Plan, seen: &Seen) -> Option<Duration> {
     let until = |at: Timestamp| at.duration_since(seen.at).max(SignedDuration::from_secs(1)).unsigned_abs();
     let anew = plan.migrations.values().filter_map(|state| match state {
         Migration::Anew { at, .. } => Some(until(*at)),
-        Migration::Waiting | Migration::Running(_) | Migration::Done | Migration::Failed(..) => None,
+        Migration::Waiting | Migration::Running(_) | Migration::Again | Migration::Done | Migration::Failed(..) => None,
     });
     let to_note = running(seen).filter_map(|(_, since)| Some(until(since.saturating_add(NOTED_AFTER).ok()?)));
     let servers = [&seen.kafka, &seen.cache].into_iter().filter_map(|server| server.podless.as_ref());
@@ -226,11 +208,11 @@ pub(super) fn obsolete_jobs<'a>(plan: &'a Plan, seen: &'a Seen, names: &'a Names
     let done = plan.migrated() && plan.course.taken_back.is_none() && !plan.data_sleeps;
     seen.jobs.iter().map(|job| &**job).filter(move |job| {
         let is_current = |service: &ServiceName| {
-            let (job_hash, image_hash) = plan.hashes(*service);
-            let complete = label_is(*job, label::NAME, service.as_str())
-                && label_is(*job, label::IMAGE, image_hash)
-                && is_complete(job);
-            complete || names.migration(*service, job_hash) == job.name_any()
+            let hashes = &plan.hashes[service];
+            let told_apart = || seen.jobs.iter().any(|job| has_migrated(job, *service, &hashes.label));
+            has_migrated(job, *service, &hashes.label)
+                || has_migrated(job, *service, &hashes.of_any) && !told_apart()
+                || names.migration(*service, &hashes.job) == job.name_any()
         };
         done && !plan.migrations.keys().any(is_current)
     })

@@ -56,6 +56,30 @@ async fn a_new_store_is_held_back_then_its_data_is_made_and_no_service() {
     assert_eq!(status["version"], serde_json::Value::Null);
 }
 
+#[tokio::test]
+async fn a_store_with_a_volume_that_cannot_grow_looks_at_its_class_again() {
+    let path = claim_path("green-kafka");
+    let mut claim = claim("green-kafka", "green", store().metadata.uid.as_deref().unwrap());
+    claim["metadata"]["labels"]["app.kubernetes.io/managed-by"] = json!("greencommerce");
+    claim["spec"] = json!({"storageClassName": "slow", "resources": {"requests": {"storage": "1Gi"}}});
+    claim["status"] = json!({"phase": "Bound", "capacity": {"storage": "1Gi"}});
+    let class = json!({"metadata": {"name": "slow"}, "provisioner": "x", "allowVolumeExpansion": false});
+    let mut calls = vec![
+        Call::ok("GET /apis/storage.k8s.io/v1/storageclasses/slow", class),
+        Call::ok(format!("PATCH {PATH}?"), metadata()),
+    ];
+    for child in first_children() {
+        let [asked, written] = made(&child);
+        calls.extend((child != path).then_some(asked).into_iter().chain([written]));
+    }
+    calls.extend([reported(PATH, json!(store())), told("shop"), told("shop")]);
+    let (scenario, context, mut writers) = Scenario::of(calls);
+    writers.claims.apply_watcher_event(&Event::Apply(serde_json::from_value(claim).unwrap()));
+    let action = Box::pin(StoreReconciler.reconcile(&context, Arc::new(store()))).await.unwrap();
+    assert_eq!(action, Action::requeue(STORAGE_POLL));
+    scenario.finish();
+}
+
 /// A store on servers of others: of its own it makes only what no server is needed for.
 #[tokio::test]
 async fn a_store_whose_caches_secret_is_missing_says_so_and_waits_to_be_told() {
@@ -126,12 +150,13 @@ async fn a_broker_that_has_no_pod_is_asked_about_until_it_has_one() {
 fn with_job(writers: &mut Writers, status: &serde_json::Value) -> String {
     let of = validate::validate(&store(), &dereference::Seen::default()).unwrap();
     let plan = plan::plan(&of, &dereference::Seen::default(), upgrade::course(&of, None));
-    let name = of.names.migration(api::ServiceName::Orders, &plan.job_hash);
+    let hashes = &plan.hashes[&api::ServiceName::Orders];
+    let name = of.names.migration(api::ServiceName::Orders, &hashes.job);
     let job = json!({
         "metadata": {
             "name": name, "namespace": "shop", "uid": "9", "creationTimestamp": "2026-01-01T00:00:00Z",
             "labels": {
-                "app.kubernetes.io/name": "orders", "greencommerce.dev/image": plan.image_hash,
+                "app.kubernetes.io/name": "orders", "greencommerce.dev/image": hashes.label,
                 "greencommerce.dev/store": "green",
             },
         },
@@ -204,23 +229,42 @@ async fn a_store_that_retains_its_data_is_let_go_at_once() {
     assert_eq!(scenario.finish()[0][3]["value"], json!([]));
 }
 
+fn claim(name: &str, store: &str, uid: &str) -> serde_json::Value {
+    let labels = json!({"greencommerce.dev/store": store});
+    let metadata = json!({
+        "name": name, "namespace": "shop", "uid": "9", "labels": labels,
+        "annotations": {"greencommerce.dev/store-uid": uid},
+    });
+    json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata})
+}
+
+fn claim_path(name: &str) -> String {
+    format!("/api/v1/namespaces/shop/persistentvolumeclaims/{name}")
+}
+
 #[tokio::test]
 async fn a_store_that_deletes_its_data_takes_its_own_claims_with_it_and_no_others() {
-    let claim = |name: &str, store: &str| {
-        json!({
-            "apiVersion": "v1", "kind": "PersistentVolumeClaim",
-            "metadata": {"name": name, "namespace": "shop", "uid": "9", "labels": {"greencommerce.dev/store": store}},
-        })
-    };
-    let path = |name: &str| format!("/api/v1/namespaces/shop/persistentvolumeclaims/{name}");
     let store = leaving(DeletionPolicy::Delete);
-    let (scenario, context, _) = Scenario::of(vec![
-        Call::ok(format!("GET {}", path("green-kafka")), claim("green-kafka", "green")),
-        still(PATH, &*store),
-        Call::ok(format!("DELETE {}?", path("green-kafka")), claim("green-kafka", "green")),
-        Call::ok(format!("GET {}", path("green-cache")), claim("green-cache", "somebody-elses")),
-        Call::ok(format!("PATCH {PATH}?"), metadata()),
-    ]);
-    reconcile(&context, store).await;
+    let uid = store.metadata.uid.clone().unwrap();
+    for foreign in [claim("green-cache", "somebody-elses", &uid), claim("green-cache", "green", "a former store's")] {
+        let (kafka, cache) = (claim_path("green-kafka"), claim_path("green-cache"));
+        let (scenario, context, _) = Scenario::of(vec![
+            Call::ok(format!("GET {kafka}"), claim("green-kafka", "green", &uid)),
+            still(PATH, &*store),
+            Call::ok(format!("DELETE {kafka}?"), claim("green-kafka", "green", &uid)),
+            Call::ok(format!("GET {cache}"), foreign),
+            Call::ok(format!("PATCH {PATH}?"), metadata()),
+        ]);
+        reconcile(&context, store.clone()).await;
+        scenario.finish();
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_was_never_begun_touches_nothing_when_it_goes() {
+    let mut store = Arc::unwrap_or_clone(leaving(DeletionPolicy::Delete));
+    store.metadata.finalizers = Some(vec!["example.com/other".to_owned()]);
+    let (scenario, context, _) = Scenario::of(vec![]);
+    reconcile(&context, Arc::new(store)).await;
     scenario.finish();
 }

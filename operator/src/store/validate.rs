@@ -51,6 +51,7 @@ pub(super) struct Validated {
     pub(super) auto_rollback: bool,
     pub(super) suspend: bool,
     pub(super) deletion_policy: DeletionPolicy,
+    pub(super) adopt_retained_data: bool,
 }
 
 /// The image of the services.
@@ -86,7 +87,6 @@ pub(super) enum Cache {
 pub(super) struct DataServer {
     pub(super) image: String,
     pub(super) resources: Option<Resources>,
-    pub(super) storage_class: Option<String>,
     pub(super) claim: storage::Claim,
 }
 
@@ -188,8 +188,8 @@ pub(super) fn validate(store: &Store, seen: &Seen) -> Result<Validated, Validate
         exposure: spec.exposure.unwrap_or_default(),
         database: spec.database,
         rotate: store.annotations().get(ANNOTATION_ROTATE).cloned(),
-        kafka: kafka(spec.kafka, seen)?,
-        cache: cache(spec.cache, seen)?,
+        kafka: kafka(spec.kafka, store.uid().as_deref(), seen)?,
+        cache: cache(spec.cache, store.uid().as_deref(), seen)?,
         services: services(&spec.services),
         given: give(&seen.guests).keep(&seen.kept_routes),
         held_databases: held_databases(seen),
@@ -200,6 +200,7 @@ pub(super) fn validate(store: &Store, seen: &Seen) -> Result<Validated, Validate
         auto_rollback: upgrade.auto_rollback,
         suspend: spec.suspend,
         deletion_policy: spec.deletion_policy,
+        adopt_retained_data: spec.adopt_retained_data,
     })
 }
 
@@ -217,10 +218,10 @@ fn held_databases(seen: &Seen) -> BTreeSet<String> {
     held.map(|database| database.name.clone()).collect()
 }
 
-fn kafka(spec: api::Kafka, seen: &Seen) -> Result<Kafka, ValidateError> {
+fn kafka(spec: api::Kafka, store: Option<&str>, seen: &Seen) -> Result<Kafka, ValidateError> {
     Ok(match (spec.managed, spec.external) {
         (Some(kafka), None) => {
-            let server = data_server(kafka.image, &kafka.storage, kafka.resources, &seen.kafka.storage);
+            let server = data_server(kafka.image, &kafka.storage, kafka.resources, store, &seen.kafka.storage);
             Kafka::Managed(Box::new(server))
         }
         (None, Some(kafka)) => Kafka::External(kafka),
@@ -228,10 +229,10 @@ fn kafka(spec: api::Kafka, seen: &Seen) -> Result<Kafka, ValidateError> {
     })
 }
 
-fn cache(spec: api::Cache, seen: &Seen) -> Result<Cache, ValidateError> {
+fn cache(spec: api::Cache, store: Option<&str>, seen: &Seen) -> Result<Cache, ValidateError> {
     Ok(match (spec.managed, spec.external) {
         (Some(cache), None) => {
-            let server = data_server(cache.image, &cache.storage, cache.resources, &seen.cache.storage);
+            let server = data_server(cache.image, &cache.storage, cache.resources, store, &seen.cache.storage);
             Cache::Managed(Box::new(server))
         }
         (None, Some(cache)) => Cache::External(cache.url_secret_ref.name),
@@ -243,16 +244,10 @@ fn data_server(
     image: String,
     storage: &api::Storage,
     resources: Option<Resources>,
+    store: Option<&str>,
     observed: &storage::Observed,
 ) -> DataServer {
-    // The class of a claim never changes; one that got the cluster's default keeps it whatever becomes the default.
-    let held = observed.claim.as_ref().and_then(storage::class_of).map(str::to_owned);
-    DataServer {
-        image,
-        resources,
-        storage_class: held.or_else(|| storage.class_name.clone()),
-        claim: storage::claim(&(&storage.size).into(), observed),
-    }
+    DataServer { image, resources, claim: storage::claim(storage, store, observed) }
 }
 
 /// Every service that is not disabled; one that is not listed runs with its defaults.

@@ -65,8 +65,12 @@ pub(super) fn migrating(plan: &Plan) -> (Reason, String) {
     }
     let troubles = plan.migrations.values().find_map(|migration| match migration {
         Migration::Running(trouble) => trouble.clone(),
-        Migration::Anew { trouble, .. } => Some(trouble.clone()),
-        Migration::Waiting | Migration::Done | Migration::Failed(..) => None,
+        Migration::Anew { trouble, again: false, .. } => Some(trouble.clone()),
+        Migration::Anew { again: true, .. }
+        | Migration::Waiting
+        | Migration::Again
+        | Migration::Done
+        | Migration::Failed(..) => None,
     });
     if let Some(trouble) = troubles {
         return (trouble.reason, format!("a migration does not start: {}", trouble.message));
@@ -111,7 +115,7 @@ fn topics(of: &Validated, seen: &Seen, wrote: bool) -> Verdict {
 }
 
 fn services_verdict(of: &Validated, seen: &Seen, plan: &Plan, wrote: &Wrote) -> Verdict {
-    if !plan.migrated() || wrote.any_of(Part::Migrations) {
+    if !plan.migrated() {
         return Err(migrating(plan));
     }
     let order = ServiceName::ALL.into_iter().filter(|name| of.services.contains_key(name));

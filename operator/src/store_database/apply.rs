@@ -1,5 +1,7 @@
 //! Writes a database's children, as far as they differ.
 
+use api::{Reason, StoreDatabase};
+
 use super::{
     build,
     credential::Credential,
@@ -7,7 +9,10 @@ use super::{
     sql::Login,
     validate::{Mode, Validated},
 };
-use crate::framework::{ApplyError, Context, apply};
+use crate::{
+    framework::{ApplyError, Context, apply},
+    storage,
+};
 
 /// Whether the superuser's Secret exists: then it is never written again, also not its labels, in whatever way it came.
 pub(super) struct Superuser {
@@ -26,6 +31,7 @@ impl Superuser {
 /// Writes the children. Returns whether the server itself was changed, so that what is known of it is out of date.
 pub(super) async fn children(
     context: &Context,
+    database: &StoreDatabase,
     validated: &Validated,
     superuser: &Superuser,
 ) -> Result<bool, ApplyError> {
@@ -37,7 +43,7 @@ pub(super) async fn children(
             apply(context, server.superuser).await?;
         }
         apply(context, server.policy).await?;
-        apply(context, server.volume).await?;
+        storage::bring(context, database, managed.seen.as_ref(), &managed.claim.state, server.volume).await?;
         apply(context, server.service).await?;
         changed = apply(context, server.stateful_set).await?;
     }
@@ -45,6 +51,19 @@ pub(super) async fn children(
         apply(context, login).await?;
     }
     Ok(changed)
+}
+
+/// Tells of each login that was made because the one before got lost: nobody asked for it.
+pub(super) async fn tell_of_lost_logins(context: &Context, database: &StoreDatabase, of: &Validated) {
+    for (name, _) in of.credentials.iter().filter(|(_, held)| held.replaces_a_lost_one()) {
+        let note = format!(
+            "Secret {} is gone or has no password: database {} gets a new login there, and the one before works until no \
+             pod uses it",
+            of.names.login_secret(name),
+            of.names.in_spec(name),
+        );
+        context.events.publish(database, Reason::RotatingPasswords, &note).await;
+    }
 }
 
 /// Puts another login into the Secret of a database.

@@ -34,12 +34,23 @@ impl Credential {
         Self { seat: Seat::First, password, request, rotated: None, made: None, version: None, pods_behind: 0 }
     }
 
+    /// A login in the place of one that was in its Secret until that was lost. Pods may still use that one, so this is the
+    /// other role's, and the end of that one is the end of a rotation.
+    pub(crate) fn instead_of(lost: Seat, password: Password, request: Option<String>, now: Timestamp) -> Self {
+        Self { seat: lost.other(), rotated: Some(now), ..Self::new(password, request) }
+    }
+
+    /// Whether it takes the place of one whose Secret was lost, and is still to be written.
+    pub(crate) fn replaces_a_lost_one(&self) -> bool {
+        self.version.is_none() && self.rotated.is_some()
+    }
+
     /// What a Secret holds, if it has a password.
     pub(crate) fn of(name: &Identifier, secret: &Secret) -> Option<Self> {
         let username = secret.data.as_ref().and_then(|data| data.get("username"));
-        let is_second = username.is_some_and(|held| held.0 == Seat::Second.of(name).as_str().as_bytes());
+        let username = username.and_then(|held| std::str::from_utf8(&held.0).ok());
         Some(Self {
-            seat: if is_second { Seat::Second } else { Seat::First },
+            seat: username.map(|role| Seat::named(role, name)).unwrap_or_default(),
             password: password(secret)?,
             request: secret.annotations().get(ANNOTATION_ROTATE).cloned(),
             rotated: secret.annotations().get(ANNOTATION_ROTATED_AT).and_then(|text| text.parse().ok()),

@@ -11,7 +11,6 @@ use api::{ANNOTATION_ROTATE, ANNOTATION_SECRETS, StoreDatabase, StoreDatabaseSpe
 use k8s_openapi::{
     NamespaceResourceScope,
     api::core::v1::{PersistentVolumeClaim, Pod, Secret},
-    apimachinery::pkg::api::resource::Quantity,
 };
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -19,7 +18,7 @@ use serde::de::DeserializeOwned;
 use super::{
     credential::Credential,
     names::Names,
-    sql::{Identifier, NoRandomness, Password},
+    sql::{Identifier, NoRandomness, Password, Seat},
     validate::store_of,
 };
 use crate::{
@@ -174,12 +173,27 @@ impl Reader<'_> {
             let secret: Option<Secret> = self.get("Secret", &names.login_secret(&name)).await?;
             let mut credential = match secret.as_ref().and_then(|secret| Credential::of(&name, secret)) {
                 Some(credential) => credential,
-                None => Credential::new(Password::generate()?, requested(database)),
+                None => self.new_login(database, names.in_spec(&name), &name)?,
             };
             credential.pods_behind = self.pods_behind(database, names, &name, secret.as_ref());
             credentials.insert(name, credential);
         }
         Ok(credentials)
+    }
+
+    /// The first login of a database, or one in the place of what a Secret held that is gone.
+    fn new_login(
+        &self,
+        database: &StoreDatabase,
+        in_spec: &str,
+        name: &Identifier,
+    ) -> Result<Credential, NoRandomness> {
+        let (password, request) = (Password::generate()?, requested(database));
+        let known = database.status.iter().flat_map(|status| &status.databases).find(|known| known.name == in_spec);
+        Ok(match known.and_then(|known| known.username.as_deref()) {
+            Some(role) => Credential::instead_of(Seat::named(role, name), password, request, self.context.clock.now()),
+            None => Credential::new(password, request),
+        })
     }
 
     /// Pods that were made with another content of a database's Secret than it has now, and migrations, of which that
@@ -213,9 +227,9 @@ impl Reader<'_> {
         // The claim first: a claim that is there now had its Secret before, so a Secret found missing afterwards is lost.
         let claim: Option<PersistentVolumeClaim> = self.get("PersistentVolumeClaim", &names.volume()).await?;
         let superuser = self.get("Secret", &names.superuser_secret()).await?;
-        let want = spec.managed.as_ref().map(|managed| Quantity::from(&managed.storage.size));
+        let want = spec.managed.as_ref().map(|managed| &managed.storage);
         let class = match &claim {
-            Some(claim) if want.is_some_and(|want| storage::must_grow(&want, Some(claim))) => {
+            Some(claim) if want.is_some_and(|want| storage::must_grow(want, Some(claim))) => {
                 self.storage_class(claim).await?
             }
             _ => None,

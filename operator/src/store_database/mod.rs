@@ -60,7 +60,8 @@ impl Reconciler for StoreDatabaseReconciler {
         let reads = dereference::dereference(context, &database).await?;
         let superuser = apply::Superuser::of(&reads);
         let validated = validate::validate(&database, reads)?;
-        let changed = apply::children(context, &validated, &superuser).await?;
+        let changed = apply::children(context, &database, &validated, &superuser).await?;
+        apply::tell_of_lost_logins(context, &database, &validated).await;
         let (server, podless) = server_state(context, &validated, changed).await;
         let (outcome, progress) = if server.serves() {
             let server = validated.server();
@@ -91,7 +92,9 @@ fn next_look(of: &Validated, outcome: Option<&Outcome>, progress: &Progress, now
     if progress.under_way() {
         return Action::requeue(ROTATING);
     }
-    if !progress.blocked.is_empty() || outcome.is_some_and(|outcome| outcome.values().any(Result::is_err)) {
+    let is_taken = outcome.is_some_and(|outcome| outcome.values().any(Result::is_err));
+    // Storage classes are not watched.
+    if is_taken || !progress.blocked.is_empty() || of.waits_for_its_class() {
         return Action::requeue(IN_THE_WAY);
     }
     let due = of.credentials.values().filter_map(|held| rotation::due_in(&of.wish, held, now)).min();

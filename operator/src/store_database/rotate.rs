@@ -30,11 +30,11 @@ impl Progress {
 pub(super) async fn advance(context: &Context, of: &Validated, outcome: &Outcome) -> Result<Progress, Error> {
     let mut progress = Progress::default();
     for login in &of.logins {
-        let (Some(Ok(spare)), Some(held)) = (outcome.get(&login.name), of.credentials.get(&login.name)) else {
+        let (Some(Ok(found)), Some(held)) = (outcome.get(&login.name), of.credentials.get(&login.name)) else {
             continue;
         };
         let name = &login.name;
-        match rotation::next(&of.wish, held, *spare, context.clock.now()) {
+        match rotation::next(&of.wish, held, found.spare, context.clock.now()) {
             Step::Rest => {}
             Step::Wait(why) => progress.waits.push(format!("{}: {why}", name.as_str())),
             Step::Blocked => progress.blocked.push(format!(

@@ -8,7 +8,7 @@ use k8s_openapi::{
 
 use super::{
     rotate::Progress,
-    sql::Outcome,
+    sql::{Identifier, Outcome},
     validate::{Mode, Validated},
 };
 use crate::{
@@ -96,6 +96,8 @@ pub(super) fn status(
         name: validated.names.in_spec(&login.name).to_owned(),
         ready: outcome.and_then(|outcome| outcome.get(&login.name)).is_some_and(Result::is_ok),
         secret_name: validated.names.login_secret(&login.name),
+        username: Some(login.role().as_str().to_owned()),
+        identity: identity(validated, &login.name, outcome),
         password_rotated: validated.credentials.get(&login.name).and_then(|held| held.rotated).map(Time),
     });
     let status = StoreDatabaseStatus { databases: databases.collect(), ..StoreDatabaseStatus::default() };
@@ -105,6 +107,13 @@ pub(super) fn status(
     findings.insert(0, ready);
     findings.extend(outcome.map(|_| rotation_finding(rotations)));
     (status, findings)
+}
+
+/// What is known of a database does not get lost while its server is away.
+fn identity(validated: &Validated, name: &Identifier, outcome: Option<&Outcome>) -> Option<String> {
+    let found = outcome.and_then(|outcome| outcome.get(name)).and_then(|result| result.as_ref().ok());
+    let found = found.and_then(|found| found.identity.clone());
+    found.or_else(|| validated.identities.get(validated.names.in_spec(name)).cloned())
 }
 
 fn server_finding(validated: &Validated, server: &ServerState) -> Finding {
@@ -135,7 +144,7 @@ fn storage_finding(validated: &Validated) -> Option<Finding> {
     let Mode::Managed(managed) = &validated.mode else {
         return None;
     };
-    let (condition, holds, reason, message) = managed.storage.condition(&validated.names.volume());
+    let (condition, holds, reason, message) = managed.claim.state.condition(&validated.names.volume());
     Some(if holds { Finding::yes(condition, reason, message) } else { Finding::no(condition, reason, message) })
 }
 

@@ -1,12 +1,12 @@
 //! From a spec and what was read, to a value that can be built from without further questions. Pure.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use api::{ManagedDatabase, NamedDatabase, StoreDatabase, label};
 use jiff::SignedDuration;
 use k8s_openapi::{
-    api::core::v1::{ResourceRequirements, Secret},
-    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::OwnerReference},
+    api::core::v1::{PersistentVolumeClaim, ResourceRequirements, Secret},
+    apimachinery::pkg::apis::meta::v1::OwnerReference,
 };
 use kube::ResourceExt;
 use sqlx::postgres::PgSslMode;
@@ -17,7 +17,7 @@ use super::{
     error::ValidateError,
     names::Names,
     rotation::Wish,
-    sql::{Identifier, Login, Password, Server, Tenancy},
+    sql::{Identifier, Login, Mark, Password, Server, Tenancy},
 };
 use crate::{
     framework::{Refused, host_in, namespace, owner_reference},
@@ -57,12 +57,16 @@ pub(crate) struct Validated {
     pub(crate) logins: Vec<Login>,
     /// What their Secrets say of them.
     pub(crate) credentials: Credentials,
+    /// Which databases they were when they were last looked at, by their names in the spec.
+    pub(crate) identities: BTreeMap<String, String>,
     /// When passwords are to be replaced.
     pub(crate) wish: Wish,
     /// Who runs the server.
     pub(crate) mode: Mode,
     /// The Store that the data belongs to, if one owns this.
     pub(crate) store_uid: Option<String>,
+    /// Whether what a former resource of this name left on somebody else's server is taken up.
+    pub(crate) adopts: bool,
     /// Whether the server is to run no pod.
     pub(crate) suspend: bool,
 }
@@ -83,12 +87,10 @@ pub(crate) struct Managed {
     pub(crate) image: String,
     /// Compute resources of the server.
     pub(crate) resources: ResourceRequirements,
-    /// Storage class of the volume.
-    pub(crate) storage_class: Option<String>,
-    /// What to ask of the volume's claim.
-    pub(crate) claimed: Quantity,
-    /// Whether the volume is as large as wanted.
-    pub(crate) storage: storage::State,
+    /// The volume's claim, if it exists.
+    pub(crate) seen: Option<PersistentVolumeClaim>,
+    /// What to ask of it.
+    pub(crate) claim: storage::Claim,
     /// Password of the superuser.
     pub(crate) superuser: Password,
 }
@@ -113,6 +115,14 @@ impl Mode {
 }
 
 impl Validated {
+    /// Whether only the storage class of the volume can make it better.
+    pub(crate) fn waits_for_its_class(&self) -> bool {
+        match &self.mode {
+            Mode::Managed(managed) => managed.claim.state.waits_for_its_class(),
+            Mode::External(_) => false,
+        }
+    }
+
     /// How the operator logs in to the server.
     pub(crate) fn server(&self) -> Server {
         let (tls, username, password) = match &self.mode {
@@ -133,14 +143,12 @@ impl Validated {
     pub(crate) fn tenancy(&self) -> Tenancy {
         match self.mode {
             Mode::Managed(_) => Tenancy::Whole,
-            Mode::External(_) => Tenancy::Shared { mark: mark(&self.namespace, &self.name) },
+            Mode::External(_) => {
+                let uid = self.store_uid.as_ref().unwrap_or(&self.owner.uid);
+                Tenancy::Shared(Mark::new(&self.namespace, &self.name, uid).adopting(self.adopts))
+            }
         }
     }
-}
-
-/// What stands as a comment on the roles that a resource made on somebody else's server.
-fn mark(namespace: &str, name: &str) -> String {
-    format!("{} StoreDatabase {namespace}/{name}", api::GROUP)
 }
 
 /// Checks a resource against what was read for it.
@@ -149,6 +157,7 @@ pub(crate) fn validate(database: &StoreDatabase, reads: Reads) -> Result<Validat
     let namespace = namespace(database).to_owned();
     let owner = owner_reference(database);
     let store = store_of(database);
+    let store_uid = owning_store(database);
     let names = Names::of(database);
     let logins = logins(&names, &database.spec.databases, &reads.credentials)?;
     let wish = Wish { request: requested(database), interval: interval(database)? };
@@ -157,7 +166,7 @@ pub(crate) fn validate(database: &StoreDatabase, reads: Reads) -> Result<Validat
         (Some(managed), None, ServerReads::Managed(server)) => {
             let host = format!("{}.{namespace}.svc", names.server());
             let superuser = superuser(&names, &server)?;
-            let mode = managed_mode(managed, &server.storage, superuser);
+            let mode = managed_mode(managed, store_uid.as_deref(), &server.storage, superuser);
             (host, build::PORT, Mode::Managed(Box::new(mode)))
         }
         (None, Some(external), ServerReads::External(admin)) => {
@@ -165,8 +174,8 @@ pub(crate) fn validate(database: &StoreDatabase, reads: Reads) -> Result<Validat
         }
         _ => return Err(ValidateError::Mode),
     };
-    let suspend = database.spec.suspend;
-    let store_uid = owning_store(database);
+    let (suspend, adopts) = (database.spec.suspend, database.spec.adopt_retained_data);
+    let identities = identities(database);
     Ok(Validated {
         name,
         namespace,
@@ -179,11 +188,18 @@ pub(crate) fn validate(database: &StoreDatabase, reads: Reads) -> Result<Validat
         port,
         logins,
         credentials,
+        identities,
         wish,
         mode,
         store_uid,
+        adopts,
         suspend,
     })
+}
+
+fn identities(database: &StoreDatabase) -> BTreeMap<String, String> {
+    let known = database.status.iter().flat_map(|status| &status.databases);
+    known.filter_map(|known| Some((known.name.clone(), known.identity.clone()?))).collect()
 }
 
 /// Uid of the Store that owns it, if one does.
@@ -209,7 +225,9 @@ pub(super) fn removal(database: &StoreDatabase, admin: &AdminReads) -> Result<Re
         password: admin.password,
         patience: LOGIN,
     };
-    let tenancy = Tenancy::Shared { mark: mark(namespace(database), &database.name_any()) };
+    // What has not been taken up by now is not removed either.
+    let uid = owning_store(database).or_else(|| database.uid()).unwrap_or_default();
+    let tenancy = Tenancy::Shared(Mark::new(namespace(database), &database.name_any(), &uid));
     Ok(Removal { server, tenancy, names: identifiers(&Names::of(database), &database.spec.databases)? })
 }
 
@@ -267,18 +285,17 @@ fn text(secret: &Secret, key: &str) -> Option<String> {
     String::from_utf8(bytes.0.clone()).ok().filter(|text| !text.is_empty())
 }
 
-fn managed_mode(managed: &ManagedDatabase, observed: &storage::Observed, superuser: Password) -> Managed {
-    let claim = storage::claim(&Quantity::from(&managed.storage.size), observed);
+fn managed_mode(
+    managed: &ManagedDatabase,
+    store: Option<&str>,
+    observed: &storage::Observed,
+    superuser: Password,
+) -> Managed {
     Managed {
         image: managed.image.clone().unwrap_or_else(|| format!("postgres:{}", managed.version)),
         resources: DEFAULTS.with(managed.resources.as_ref()),
-        // An existing claim keeps its class: the cluster may have filled in its default.
-        storage_class: match &observed.claim {
-            Some(claim) => storage::class_of(claim).map(str::to_owned),
-            None => managed.storage.class_name.clone(),
-        },
-        claimed: claim.size,
-        storage: claim.state,
+        seen: observed.claim.clone(),
+        claim: storage::claim(&managed.storage, store, observed),
         superuser,
     }
 }

@@ -64,26 +64,67 @@ fn same_name(one: &StoreTopic, other: &StoreTopic) -> bool {
 }
 
 /// When the operator stops owning `replicas`, the API server would set it to its default of one. Another field manager
-/// holds the present number until the autoscaler takes it over.
+/// holds the present number until the autoscaler takes it over: the number of now, for the autoscaler may be at work before
+/// the cache shows what it did.
 async fn hand_over_replicas(context: &Context, seen: &Seen) -> Result<(), ApplyError> {
     let Some(deployment) = &seen.deployment else { return Ok(()) };
-    let replicas = deployment.spec.replicas.unwrap_or(1);
-    if replicas <= 1 || !deployment.annotations().contains_key(ANNOTATION_APPLIED) {
+    if !deployment.annotations().contains_key(ANNOTATION_APPLIED) {
         return Ok(());
     }
-    let api = objects::<Deployment>(&context.client, namespace(&**deployment));
+    let (space, name) = (namespace(&**deployment), deployment.name_any());
+    let api = objects::<Deployment>(&context.client, space);
+    let object = format!("Deployment {space}/{name}");
+    let live = api.get_opt(&name).await;
+    let live = live.map_err(|source| ApplyError::Read { object: object.clone(), source: Box::new(source) })?;
+    let Some(live) = live.filter(|live| live.uid() == deployment.uid()) else { return Ok(()) };
+    let replicas = live.data["spec"]["replicas"].as_i64().unwrap_or(1);
+    if replicas <= 1 {
+        return Ok(());
+    }
     let hold = json!({
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": deployment.name_any(), "uid": deployment.uid()},
+        // If it is changed between the two calls, this one is refused, and tried again.
+        "metadata": {"name": name, "uid": live.uid(), "resourceVersion": live.resource_version()},
         "spec": {"replicas": replicas},
     });
-    api.patch_metadata(&deployment.name_any(), &PatchParams::apply(HANDOVER).force(), &Patch::Apply(&hold))
+    api.patch_metadata(&name, &PatchParams::apply(HANDOVER).force(), &Patch::Apply(&hold))
         .await
-        .map_err(|source| ApplyError::Write {
-            verb: "hand over the replicas of",
-            object: format!("Deployment {}/{}", namespace(&**deployment), deployment.name_any()),
-            source: Box::new(source),
-        })?;
+        .map_err(|source| ApplyError::Write { verb: "hand over the replicas of", object, source: Box::new(source) })?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::framework::scenario::{Call, Scenario};
+
+    const PATH: &str = "/apis/apps/v1/namespaces/shop/deployments/gateway";
+
+    fn deployment(replicas: i32, version: &str) -> serde_json::Value {
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {
+                "name": "gateway", "namespace": "shop", "uid": "1", "resourceVersion": version,
+                "annotations": {ANNOTATION_APPLIED: "hash"},
+            },
+            "spec": {"replicas": replicas, "selector": {}, "template": {}},
+        })
+    }
+
+    #[tokio::test]
+    async fn the_autoscaler_is_handed_the_number_of_pods_that_there_is_now() {
+        let hold = format!("PATCH {PATH}?&force=true&fieldManager={HANDOVER}");
+        let (scenario, context, _) = Scenario::of(vec![
+            Call::ok(format!("GET {PATH}"), deployment(7, "9")),
+            Call::ok(hold, deployment(7, "10")),
+        ]);
+        let cached = serde_json::from_value(deployment(2, "5")).unwrap();
+        let seen = Seen { deployment: Some(Arc::new(cached)), ..Seen::default() };
+        hand_over_replicas(&context, &seen).await.unwrap();
+        let body = &scenario.finish()[1];
+        assert_eq!((&body["spec"]["replicas"], &body["metadata"]["resourceVersion"]), (&json!(7), &json!("9")));
+    }
 }

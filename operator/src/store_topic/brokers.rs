@@ -98,11 +98,10 @@ impl BrokerError {
     /// Whether surely only a change of the resource can help.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        use RDKafkaErrorCode::{InvalidConfig, InvalidPartitions, InvalidTopic, PolicyViolation};
+        use RDKafkaErrorCode::{InvalidConfig, InvalidPartitions, InvalidTopic};
         matches!(
             self,
-            Self::Client { .. }
-                | Self::Refused { source: InvalidConfig | InvalidPartitions | InvalidTopic | PolicyViolation, .. }
+            Self::Client { .. } | Self::Refused { source: InvalidConfig | InvalidPartitions | InvalidTopic, .. }
         )
     }
 }

@@ -3,7 +3,7 @@
 use api::Reason;
 
 use super::{brokers::BrokerError, validate::ValidateError};
-use crate::framework::{FinalizerError, NotLeading, ReconcileError, Retry, StatusError, Unreachable};
+use crate::framework::{ApplyError, FinalizerError, NotLeading, ReconcileError, Retry, StatusError, Unreachable};
 
 /// Why a topic could not be deleted.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +41,9 @@ pub(crate) enum Error {
     /// The topic cannot be deleted, as its policy asks.
     #[error("the topic cannot be deleted; set deletionPolicy to Retain to let the resource go without it")]
     Delete(#[source] DeleteError),
+    /// Whether it may still be deleted could not be asked.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
     /// The status could not be written.
     #[error(transparent)]
     Status(#[from] StatusError),
@@ -58,6 +61,7 @@ impl ReconcileError for Error {
             Self::Validate(_) => Reason::SpecInvalid,
             Self::Unreachable(_) | Self::Delete(DeleteError::Unreachable(_)) => Reason::BrokerUnreachable,
             Self::Brokers(error) | Self::Delete(DeleteError::Brokers(error)) => broker_reason(error),
+            Self::Apply(error) => error.reason(),
             Self::Status(error) => error.reason(),
             Self::Finalizer(error) => error.reason(),
             Self::NotLeading(error) => error.reason(),
@@ -70,6 +74,7 @@ impl ReconcileError for Error {
             Self::Brokers(error) if error.is_final() => Retry::OnChange,
             Self::Unreachable(_) | Self::Delete(DeleteError::Unreachable(_)) => Retry::Steady,
             Self::Brokers(error) | Self::Delete(DeleteError::Brokers(error)) => broker_retry(error),
+            Self::Apply(error) => error.retry(),
             Self::Status(_) | Self::Finalizer(_) | Self::NotLeading(_) => Retry::Backoff,
         }
     }
@@ -113,7 +118,9 @@ mod tests {
     #[test]
     fn only_what_a_change_of_the_spec_can_help_waits_for_one() {
         assert_eq!(refused(RDKafkaErrorCode::InvalidConfig).retry(), Retry::OnChange);
-        assert_eq!(refused(RDKafkaErrorCode::InvalidReplicationFactor).retry(), Retry::Steady);
+        for brokers_own in [RDKafkaErrorCode::InvalidReplicationFactor, RDKafkaErrorCode::PolicyViolation] {
+            assert_eq!(refused(brokers_own).retry(), Retry::Steady, "{brokers_own:?}");
+        }
         assert_eq!(Error::Brokers(BrokerError::Unsettled).retry(), Retry::Backoff);
     }
 }

@@ -11,7 +11,7 @@ use api::{ConditionType, Reason, Status as _, StoreTopic};
 use super::{
     brokers::Brokers,
     plan::{self, Observed},
-    validate,
+    status, validate,
 };
 use crate::framework::{Context, Refused, Wake, namespace, reach};
 
@@ -66,12 +66,13 @@ fn is_settled(topic: &StoreTopic) -> bool {
 /// Whether the topic is other than its status says, or than it is wanted.
 fn is_other(topic: &StoreTopic, observed: Option<&Observed>) -> bool {
     let (Ok(desired), Some(observed)) = (validate::validate(&topic.spec), observed) else { return true };
-    let (plan, status) = (plan::plan(&desired, Some(observed)), topic.status.as_ref());
-    let ready = status.and_then(|status| status.condition(ConditionType::Ready.as_str()));
-    let told = status.and_then(|status| status.partitions).and_then(|number| u32::try_from(number).ok());
+    let (plan, held) = (plan::plan(&desired, Some(observed)), topic.status.as_ref());
+    let ready = held.and_then(|held| held.condition(ConditionType::Ready.as_str()));
+    let is_fine = plan.refusals.iter().all(|refusal| status::is_fine(topic, refusal));
+    let told = held.and_then(|held| held.partitions).and_then(|number| u32::try_from(number).ok());
     !plan.actions.is_empty()
         || told != Some(observed.partitions)
-        || ready.is_none_or(|ready| (ready.status == "True") != plan.refusals.is_empty())
+        || ready.is_none_or(|ready| (ready.status == "True") != is_fine)
 }
 
 #[cfg(test)]
@@ -128,5 +129,18 @@ mod tests {
         let told = topic(&ready("False", "PartitionsCannotShrink", 2), 6);
         assert!(!is_other(&told, Some(&observed(6, &[]))));
         assert!(is_other(&told, Some(&observed(3, &[]))));
+    }
+
+    #[test]
+    fn a_topic_of_a_store_with_more_partitions_than_wanted_is_as_told_when_it_is_told_to_be_ready() {
+        let owner = json!([{"apiVersion": "v1", "kind": "Store", "name": "green", "uid": "1"}]);
+        let mut told = topic(&ready("True", "AllReady", 2), 6);
+        told.metadata.owner_references = serde_json::from_value(owner).unwrap();
+        assert!(!is_other(&told, Some(&observed(6, &[]))));
+        for other in [observed(9, &[]), observed(3, &[]), observed(6, &[("retention.ms", "1")])] {
+            assert!(is_other(&told, Some(&other)), "{other:?}");
+        }
+        told.metadata.owner_references = None;
+        assert!(is_other(&told, Some(&observed(6, &[]))));
     }
 }

@@ -58,7 +58,7 @@ impl Reconciler for StoreTopicReconciler {
         let span = of_brokers("ensure", &addresses, &topic.spec.topic_name);
         let conversation = followed(span, brokers.ensure(&topic.spec.topic_name, &desired));
         let outcome = converse(context, &servers, Box::pin(conversation)).await??;
-        let (status, findings) = status::status(&topic.spec.topic_name, &outcome);
+        let (status, findings) = status::status(&topic, &outcome);
         write_status(context, &*topic, status, findings).await?;
         // On the rounds it is looked at again.
         Ok(Action::await_change())

@@ -68,7 +68,8 @@ pub enum Refusal {
     /// Moving copies between brokers is a job for an administrator.
     #[error(
         "the topic has {have} replicas of each partition, not {want}: this operator does not move replicas between \
-         brokers. Reassign the partitions with kafka-reassign-partitions.sh, or set replicas to {have}"
+         brokers. Reassign the partitions with kafka-reassign-partitions.sh, or set replicas (of a \
+         Store: kafka.external.topicReplicas) to {have}"
     )]
     OtherReplicas {
         /// Replicas there are.

@@ -72,6 +72,50 @@ async fn resources_with_prefixes_of_their_own_have_databases_of_the_same_names_o
     assert_eq!(databases(&other), [format!("{}_auth", other.identifier())]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn databases_of_a_resource_that_was_deleted_are_taken_up_only_when_that_is_asked_for() {
+    let tenants = Tenants::default();
+    let space = cluster().await.space().await;
+    let _operator = space.operator(program(), None).await;
+    space.apply(&administrator()).await;
+    let green = database(&tenants, &space, &["auth"], "Retain");
+    space.apply(&green).await;
+    space.ready("StoreDatabase", "green").await;
+    space.delete("StoreDatabase", "green").await;
+    eventually("the resource to be gone", || async { space.get("StoreDatabase", "green").await.is_none() }).await;
+
+    space.apply(&green).await;
+    eventually("the role to be told as another's", || async {
+        let object = space.get("StoreDatabase", "green").await.unwrap_or_default();
+        let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        conditions.iter().any(|condition| condition["type"] == "Ready" && condition["reason"] == "NameTaken")
+    })
+    .await;
+    space.edit("StoreDatabase", "green", &json!({"spec": {"adoptRetainedData": true}})).await;
+    space.ready("StoreDatabase", "green").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_secret_that_is_deleted_comes_back_with_the_other_role_and_the_lost_one_is_closed() {
+    let tenants = Tenants::default();
+    let space = cluster().await.space().await;
+    let _operator = space.operator(program(), None).await;
+    space.apply(&administrator()).await;
+    space.apply(&database(&tenants, &space, &["auth"], "Delete")).await;
+    space.ready("StoreDatabase", "green").await;
+    space.delete("Secret", "green-auth-database").await;
+    let (lost, other) = (format!("{}_auth", space.identifier()), format!("{}_auth-b", space.identifier()));
+    eventually("the login of the other role", || async {
+        let object = space.get("StoreDatabase", "green").await.unwrap_or_default();
+        object["status"]["databases"][0]["username"] == other.as_str()
+    })
+    .await;
+    let may_log_in = format!("SELECT rolcanlogin FROM pg_roles WHERE rolname = '{lost}'");
+    eventually("the lost login to be closed", || async { postgres().query("postgres", &may_log_in).unwrap() == "f" })
+        .await;
+    space.ready("StoreDatabase", "green").await;
+}
+
 /// The secret of the server's administrator, as a user writes it.
 pub(crate) fn administrator() -> Value {
     json!({

@@ -2,14 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use api::{ANNOTATION_STORE_UID, label};
+use api::{ANNOTATION_STORAGE, ANNOTATION_STORE_UID, label};
 use k8s_openapi::{
     api::{
         apps::v1::{StatefulSet, StatefulSetSpec},
-        core::v1::{
-            PersistentVolumeClaim, PersistentVolumeClaimSpec, PodSpec, PodTemplateSpec, Service, ServicePort,
-            ServiceSpec, VolumeResourceRequirements,
-        },
+        core::v1::{PersistentVolumeClaim, PodSpec, PodTemplateSpec, Service, ServicePort, ServiceSpec},
     },
     apimachinery::pkg::{
         apis::meta::v1::{LabelSelector, ObjectMeta},
@@ -52,6 +49,7 @@ pub(super) fn server(
 ) -> DataServer {
     DataServer {
         volume: volume(of, identity, settings),
+        storage: settings.claim.state.clone(),
         services: [service(of, identity), nodes(of, identity)],
         stateful_set: stateful_set(of, plan, identity, pod, annotations),
         policy: network::of_server(of, meta(of, identity, &identity.name), selector(of, identity), identity.party),
@@ -80,19 +78,14 @@ fn selector(of: &Validated, identity: &Identity<'_>) -> BTreeMap<String, String>
 fn volume(of: &Validated, identity: &Identity<'_>, settings: &validate::DataServer) -> PersistentVolumeClaim {
     PersistentVolumeClaim {
         metadata: ObjectMeta {
-            annotations: Some(labels([(ANNOTATION_STORE_UID, &of.owner.uid)])),
+            annotations: Some(labels([
+                (ANNOTATION_STORE_UID, of.owner.uid.as_str()),
+                (ANNOTATION_STORAGE, &settings.claim.asked.to_string()),
+            ])),
             owner_references: None,
             ..meta(of, identity, &identity.name)
         },
-        spec: Some(PersistentVolumeClaimSpec {
-            access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
-            storage_class_name: settings.storage_class.clone(),
-            resources: Some(VolumeResourceRequirements {
-                requests: Some([("storage".to_owned(), settings.claim.size.clone())].into()),
-                ..VolumeResourceRequirements::default()
-            }),
-            ..PersistentVolumeClaimSpec::default()
-        }),
+        spec: Some(settings.claim.spec()),
         status: None,
     }
 }

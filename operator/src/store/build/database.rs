@@ -30,6 +30,7 @@ pub(super) fn database(of: &Validated, plan: &Plan) -> StoreDatabase {
             databases: names.into_iter().map(|name| NamedDatabase { name }).collect(),
             password_rotation: of.database.password_rotation.clone(),
             deletion_policy: of.deletion_policy,
+            adopt_retained_data: of.adopt_retained_data,
             suspend: plan.data_sleeps,
         },
         status: None,

@@ -32,16 +32,16 @@ const RETRIES: i32 = 3;
 pub(super) fn jobs(of: &Validated, plan: &Plan) -> Vec<Job> {
     plan.migrations
         .iter()
-        .filter(|(_, migration)| matches!(migration, Migration::Running(_)))
+        .filter(|(_, migration)| matches!(migration, Migration::Running(_) | Migration::Again))
         .map(|(service, _)| job(of, plan, *service))
         .collect()
 }
 
 fn job(of: &Validated, plan: &Plan, service: ServiceName) -> Job {
     let mut all = labels_of(of, service.as_str(), "migration");
-    let (job_hash, image_hash) = plan.hashes(service);
-    all.insert(label::IMAGE.to_owned(), image_hash.to_owned());
-    let name = of.names.migration(service, job_hash);
+    let hashes = &plan.hashes[&service];
+    all.insert(label::IMAGE.to_owned(), hashes.label.clone());
+    let name = of.names.migration(service, &hashes.job);
     let place = Place::of(of.services.get(&service).and_then(|settings| settings.pod.as_ref()));
     let noted = place.hash().map(|hash| [(ANNOTATION_PLACE.to_owned(), hash)].into());
     let metadata = meta(of, name, service.as_str(), "migration");

@@ -27,7 +27,7 @@ use k8s_openapi::{
 };
 
 use super::{plan::Plan, validate::Validated};
-use crate::framework::standard_labels;
+use crate::{framework::standard_labels, storage};
 
 /// The children of a Store that should exist now.
 #[derive(Clone, Debug)]
@@ -53,6 +53,8 @@ pub(super) struct Broker {
 #[derive(Clone, Debug)]
 pub(super) struct DataServer {
     pub(super) volume: PersistentVolumeClaim,
+    /// What becomes of the claim that is there.
+    pub(super) storage: storage::State,
     /// For clients, and for the pod's own name.
     pub(super) services: [Service; 2],
     pub(super) stateful_set: StatefulSet,

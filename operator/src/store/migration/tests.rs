@@ -37,12 +37,12 @@ fn at(time: &str) -> Timestamp {
 /// A Job of orders, made at midnight.
 fn job(of: &Validated, status: &Value, annotations: &Value) -> Arc<Job> {
     let plan = asked(of, &Seen::default());
-    let (job_hash, image_hash) = plan.hashes(ServiceName::Orders);
+    let hashes = &plan.hashes[&ServiceName::Orders];
     let job = json!({
         "metadata": {
-            "name": of.names.migration(ServiceName::Orders, job_hash), "uid": "7", "annotations": annotations,
+            "name": of.names.migration(ServiceName::Orders, &hashes.job), "uid": "7", "annotations": annotations,
             "creationTimestamp": "2026-01-01T00:00:00Z",
-            "labels": {"app.kubernetes.io/name": "orders", "greencommerce.dev/image": image_hash},
+            "labels": {"app.kubernetes.io/name": "orders", "greencommerce.dev/image": hashes.label},
         },
         "status": status,
     });
@@ -211,4 +211,29 @@ fn no_migration_starts_while_the_database_server_is_away_and_replacing_passwords
     let full = ("Ready", "False", "VolumeExpansionUnsupported");
     assert_eq!(state(1, &[full, serves]), Migration::Running(None));
     assert_eq!(state(1, &[full, ("ServerReady", "False", "PodsStarting")]), Migration::Waiting);
+    // So does one that is larger than the spec now asks for, or in another class.
+    let larger = ("Ready", "False", "SpecInvalid");
+    assert_eq!(state(1, &[larger, serves]), Migration::Running(None));
+    assert_eq!(state(2, &[larger, serves]), Migration::Waiting);
+}
+
+#[test]
+fn a_job_that_did_not_have_its_chance_to_run_once_more_gives_way_to_another_and_holds_nothing_up() {
+    let of = validated(&json!({}));
+    let done = job(&of, &json!({"conditions": [{"type": "Complete", "status": "True"}]}), &json!({}));
+    let mut seen = database(1, &[("Ready", "True", "AllReady")]);
+    Arc::make_mut(seen.database.as_mut().unwrap()).status.as_mut().unwrap().databases[0].identity =
+        Some("7/16384".to_owned());
+    seen.at = at("00:05:00");
+    let hashes = asked(&of, &seen).hashes[&ServiceName::Orders].clone();
+    let mut late = Job::clone(&job(&of, &failed("DeadlineExceeded"), &json!({})));
+    late.metadata.name = Some(of.names.migration(ServiceName::Orders, &hashes.job));
+    late.metadata.labels.as_mut().unwrap().insert(label::IMAGE.to_owned(), hashes.label);
+    seen.jobs = vec![done, Arc::new(late)];
+    let plan = asked(&of, &seen);
+    let state = &plan.migrations[&ServiceName::Orders];
+    assert!(matches!(state, Migration::Anew { again: true, .. }) && state.holds_nothing_up(), "{state:?}");
+    assert_eq!(given_up(&plan, &seen).map(ResourceExt::name_any).collect::<Vec<_>>(), [seen.jobs[1].name_any()]);
+    seen.jobs.remove(0);
+    assert!(!of_orders(&of, &seen).holds_nothing_up());
 }

@@ -1,3 +1,5 @@
+//! What may happen when.
+
 use std::sync::Arc;
 
 use api::{Store, StoreStatus};
@@ -44,27 +46,22 @@ fn with_databases() -> Seen {
 }
 
 fn job(of: &Validated, service: ServiceName, condition: Option<&str>) -> Arc<Job> {
-    let plan = asked(of, &Seen::default());
+    job_for(of, &Seen::default(), service, condition)
+}
+
+/// The Job that the databases seen call for.
+fn job_for(of: &Validated, seen: &Seen, service: ServiceName, condition: Option<&str>) -> Arc<Job> {
+    let hashes = &asked(of, seen).hashes[&service];
     let conditions: Vec<Value> =
         condition.iter().map(|type_| json!({"type": type_, "status": "True", "message": "boom"})).collect();
     let job = serde_json::from_value(json!({
         "metadata": {
-            "name": of.names.migration(service, &plan.job_hash),
-            "labels": {"app.kubernetes.io/name": service.as_str(), "greencommerce.dev/image": plan.image_hash},
+            "name": of.names.migration(service, &hashes.job),
+            "labels": {"app.kubernetes.io/name": service.as_str(), "greencommerce.dev/image": hashes.label},
         },
         "status": {"conditions": conditions},
     }));
     Arc::new(job.unwrap())
-}
-
-/// The Job of a service with a version of its own, which is done.
-fn own_job(of: &Validated, seen: &Seen, service: ServiceName) -> Arc<Job> {
-    let plan = asked(of, seen);
-    let (job_hash, image_hash) = plan.hashes(service);
-    let mut own = Job::clone(&job(of, service, Some("Complete")));
-    own.metadata.name = Some(of.names.migration(service, job_hash));
-    own.metadata.labels.as_mut().unwrap().insert(label::IMAGE.to_owned(), image_hash.to_owned());
-    Arc::new(own)
 }
 
 fn all_migrated(of: &Validated) -> Vec<Arc<Job>> {
@@ -156,7 +153,8 @@ fn the_next_service_changes_when_the_one_before_is_ready_and_not_when_its_pods_m
     // One with a version of its own, which it has had all the time, may be ill.
     of.services.get_mut(&ServiceName::Auth).unwrap().version = Some("1.0.0".to_owned());
     seen.services.insert(ServiceName::Auth, live("1.0.0", "1.0.0", "False"));
-    seen.jobs.push(own_job(&of, &seen, ServiceName::Auth));
+    let own = job_for(&of, &seen, ServiceName::Auth, Some("Complete"));
+    seen.jobs.push(own);
     assert_eq!(tags(&asked(&of, &seen))[1], (ServiceName::Inventory, "2.0.0"));
 }
 
@@ -170,7 +168,8 @@ fn once_the_release_has_run_a_service_that_falls_ill_holds_up_no_other() {
     let succeeded = history(&of, &course(&of, None), None, Outcome::Succeeded, Timestamp::UNIX_EPOCH);
     let before = StoreStatus { history: succeeded, ..StoreStatus::default() };
     of.services.get_mut(&ServiceName::Orders).unwrap().version = Some("1.0.1".to_owned());
-    seen.jobs.push(own_job(&of, &seen, ServiceName::Orders));
+    let own = job_for(&of, &seen, ServiceName::Orders, Some("Complete"));
+    seen.jobs.push(own);
     let orders = |before: Option<&StoreStatus>| {
         plan(&of, &seen, course(&of, before)).images[&ServiceName::Orders].ends_with(":1.0.1")
     };
@@ -220,11 +219,63 @@ fn a_service_with_a_version_of_its_own_is_migrated_and_rolled_with_it_and_the_ot
     let open: Vec<_> = started.migrations.iter().filter(|(_, state)| **state != Migration::Done).collect();
     assert_eq!(open, [(&ServiceName::Catalog, &Migration::Running(None))]);
     assert!(tags(&started).iter().all(|(_, tag)| *tag == "1.0.0"));
-    seen.jobs.push(own_job(&of, &seen, ServiceName::Catalog));
+    let own = job_for(&of, &seen, ServiceName::Catalog, Some("Complete"));
+    seen.jobs.push(own);
     let done = asked(&of, &seen);
     let changed: Vec<_> = tags(&done).into_iter().filter(|(_, tag)| *tag != "1.0.0").collect();
     assert_eq!(changed, [(ServiceName::Catalog, "1.0.1")]);
     assert_eq!(obsolete_jobs(&done, &seen, &of.names).count(), 1);
+}
+
+fn identify(seen: &mut Seen, identity: &str) {
+    let database = Arc::make_mut(seen.database.as_mut().unwrap());
+    for known in &mut database.status.as_mut().unwrap().databases {
+        known.identity = Some(identity.to_owned());
+    }
+}
+
+#[test]
+fn a_database_that_was_made_anew_is_migrated_again_and_no_image_changes_meanwhile() {
+    let of = validated("1.0.0");
+    let mut seen = with_databases();
+    identify(&mut seen, "7/16384");
+    let jobs = |seen: &Seen| -> Vec<Arc<Job>> {
+        let services = ServiceName::ALL.into_iter().filter(|service| has_database(*service));
+        services.map(|service| job_for(&of, seen, service, Some("Complete"))).collect()
+    };
+    seen.jobs = jobs(&seen);
+    seen.services = everywhere("1.0.0");
+    assert!(asked(&of, &seen).migrated());
+    identify(&mut seen, "7/16999");
+    let anew = asked(&of, &seen);
+    assert!(anew.migrations.values().all(|migration| *migration == Migration::Running(None)));
+    assert!(tags(&anew).iter().all(|(_, tag)| *tag == "1.0.0"));
+    seen.jobs.extend(jobs(&seen));
+    let done = asked(&of, &seen);
+    assert!(done.migrated());
+    assert_eq!(obsolete_jobs(&done, &seen, &of.names).count(), 4);
+}
+
+#[test]
+fn migrations_for_databases_that_were_not_told_apart_run_once_more_and_hold_nothing_up() {
+    let of = validated("1.0.0");
+    let mut seen = with_databases();
+    seen.jobs = all_migrated(&of);
+    seen.services = everywhere("1.0.0");
+    identify(&mut seen, "7/16384");
+    let again = asked(&of, &seen);
+    assert!(again.migrated() && again.migrations.values().all(|migration| *migration == Migration::Again));
+    assert_eq!(obsolete_jobs(&again, &seen, &of.names).count(), 0);
+    let orders = job_for(&of, &seen, ServiceName::Orders, None);
+    seen.jobs.push(orders);
+    assert_eq!(asked(&of, &seen).migrations[&ServiceName::Orders], Migration::Again);
+    let last = seen.jobs.len() - 1;
+    seen.jobs[last] = job_for(&of, &seen, ServiceName::Orders, Some("Complete"));
+    let done = asked(&of, &seen);
+    assert_eq!(done.migrations[&ServiceName::Orders], Migration::Done);
+    assert_eq!(obsolete_jobs(&done, &seen, &of.names).count(), 1);
+    seen.jobs[last] = job_for(&of, &seen, ServiceName::Orders, Some("Failed"));
+    assert!(asked(&of, &seen).failure().is_some());
 }
 
 #[test]

@@ -1,16 +1,13 @@
 //! The PostgreSQL server of a managed database: a StatefulSet of one, its Service and its volume.
 
-use std::collections::BTreeMap;
-
-use api::ANNOTATION_STORE_UID;
+use api::{ANNOTATION_STORAGE, ANNOTATION_STORE_UID};
 use k8s_openapi::{
     api::{
         apps::v1::{StatefulSet, StatefulSetSpec},
         core::v1::{
-            Affinity, Container, ContainerPort, ExecAction, KeyToPath, PersistentVolumeClaim,
-            PersistentVolumeClaimSpec, PodAffinity, PodAffinityTerm, PodSpec, PodTemplateSpec, Probe,
-            SecretVolumeSource, Service, ServicePort, ServiceSpec, TCPSocketAction, Volume, VolumeResourceRequirements,
-            WeightedPodAffinityTerm,
+            Affinity, Container, ContainerPort, ExecAction, KeyToPath, PersistentVolumeClaim, PodAffinity,
+            PodAffinityTerm, PodSpec, PodTemplateSpec, Probe, SecretVolumeSource, Service, ServicePort, ServiceSpec,
+            TCPSocketAction, Volume, WeightedPodAffinityTerm,
         },
     },
     apimachinery::pkg::{
@@ -67,23 +64,18 @@ pub(super) fn service(of: &Validated) -> Service {
 
 /// The volume. Nobody owns it: it outlives its resource unless the finalizer deletes it.
 pub(super) fn volume(of: &Validated, managed: &Managed) -> PersistentVolumeClaim {
+    let asked = (ANNOTATION_STORAGE.to_owned(), managed.claim.asked.to_string());
+    let store = of.store_uid.clone().map(|uid| (ANNOTATION_STORE_UID.to_owned(), uid));
+    let annotations = std::iter::once(asked).chain(store);
     PersistentVolumeClaim {
         metadata: ObjectMeta {
             name: Some(of.names.volume()),
             namespace: Some(of.namespace.clone()),
             labels: Some(labels::server(of)),
-            annotations: of.store_uid.clone().map(|uid| [(ANNOTATION_STORE_UID.to_owned(), uid)].into()),
+            annotations: Some(annotations.collect()),
             ..ObjectMeta::default()
         },
-        spec: Some(PersistentVolumeClaimSpec {
-            access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
-            storage_class_name: managed.storage_class.clone(),
-            resources: Some(VolumeResourceRequirements {
-                requests: Some(BTreeMap::from([("storage".to_owned(), managed.claimed.clone())])),
-                ..VolumeResourceRequirements::default()
-            }),
-            ..PersistentVolumeClaimSpec::default()
-        }),
+        spec: Some(managed.claim.spec()),
         ..PersistentVolumeClaim::default()
     }
 }

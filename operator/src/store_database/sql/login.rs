@@ -50,6 +50,11 @@ impl Login {
 }
 
 impl Seat {
+    /// The one whose role has this name.
+    pub(crate) fn named(role: &str, database: &Identifier) -> Self {
+        if Self::Second.of(database).as_str() == role { Self::Second } else { Self::First }
+    }
+
     /// The other one.
     #[must_use]
     pub fn other(self) -> Self {

@@ -4,6 +4,7 @@
 
 mod identifier;
 mod login;
+mod mark;
 mod password;
 mod plan;
 mod server;
@@ -11,6 +12,7 @@ mod statement;
 
 pub use identifier::{Identifier, InvalidIdentifier};
 pub use login::{Login, Seat, Spare};
+pub use mark::Mark;
 pub use password::{NoRandomness, Password};
 pub use plan::{Conflict, Tenancy};
-pub use server::{Outcome, Server, SqlError, ensure, remove, retire};
+pub use server::{Found, Outcome, Server, SqlError, ensure, remove, retire};

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use super::{
     identifier::Identifier,
     login::{Seat, Spare},
-    password::Verifier,
+    mark::{Mark, Whose},
+    password::Password,
     statement::Statement,
 };
 
@@ -24,10 +25,7 @@ pub enum Tenancy {
     /// All of it: what has the wanted name is put right, whoever made it.
     Whole,
     /// A place on it: only roles that carry this mark as their comment, and what they own, are ours.
-    Shared {
-        /// The comment on each of our roles.
-        mark: String,
-    },
+    Shared(Mark),
 }
 
 /// A database that must exist, owned by a role of the same name, with a role that logs in to it.
@@ -38,7 +36,7 @@ pub(super) struct Wanted {
     /// The role that logs in.
     pub seat: Seat,
     /// What the role's password must be.
-    pub verifier: Verifier,
+    pub password: Password,
 }
 
 /// What the server holds, as far as it concerns the databases wanted.
@@ -76,6 +74,8 @@ pub(super) struct Database {
     pub owner: String,
     /// Whether everybody may connect to it or make temporary tables in it.
     pub open_to_public: bool,
+    /// Tells it from every other that has its name before or after it.
+    pub identity: String,
 }
 
 /// Why a database cannot be made: its name belongs to somebody else.
@@ -86,6 +86,13 @@ pub enum Conflict {
         "the server already has a role {0} that this resource did not make: drop or rename it, or use another server"
     )]
     Role(Identifier),
+    /// A role of that name is marked as that of another resource of our name.
+    #[error(
+        "role {0} on the server is that of another {1}: one that was deleted and left its data, or one in another cluster. \
+         Set adoptRetainedData to true to take its data up, if it is gone; else give this one another databasePrefix or \
+         another server"
+    )]
+    Namesake(Identifier, String),
     /// A database of that name exists and belongs to another role.
     #[error("the server already has a database {name} owned by {owner:?}: drop or rename it, or use another server")]
     Database {
@@ -104,9 +111,8 @@ pub(super) fn database(wanted: &Wanted, tenancy: &Tenancy, observed: &Observed) 
     let login = wanted.seat.of(&wanted.name);
     let role = observed.roles.get(login.as_str());
     refuse_strangers(&wanted.name, tenancy, owner, seen)?;
-    if role.is_some_and(|role| !is_ours(tenancy, role)) {
-        return Err(Conflict::Role(login));
-    }
+    refuse_role(&login, tenancy, role)?;
+    statements.extend(marks(&wanted.name, tenancy, observed));
     if wanted.seat == Seat::Second {
         plan_owner(&wanted.name, tenancy, owner, &mut statements);
     }
@@ -151,7 +157,7 @@ fn may_log_in(role: &Role) -> bool {
 
 /// The statements that close the server's own databases, on a server that is all ours.
 pub(super) fn maintenance(tenancy: &Tenancy, observed: &Observed) -> Vec<Statement> {
-    if matches!(tenancy, Tenancy::Shared { .. }) {
+    if matches!(tenancy, Tenancy::Shared(_)) {
         return Vec::new();
     }
     let open = |name: &&str| observed.databases.get(*name).is_some_and(|database| database.open_to_public);
@@ -172,11 +178,43 @@ pub(super) fn removal(names: &[Identifier], tenancy: &Tenancy, observed: &Observ
     names.iter().flat_map(drops).collect()
 }
 
-/// Whether a role seen on the server was made by this resource.
+/// What tells a database from every other of its name.
+pub(super) fn identity(name: &Identifier, observed: &Observed) -> Option<String> {
+    observed.databases.get(name.as_str()).map(|database| database.identity.clone())
+}
+
+/// Whether a role seen on the server is this resource's.
 pub(super) fn is_ours(tenancy: &Tenancy, role: &Role) -> bool {
+    matches!(whose(tenancy, role), Whose::Ours | Whose::Unmarked)
+}
+
+fn whose(tenancy: &Tenancy, role: &Role) -> Whose {
     match tenancy {
-        Tenancy::Whole => true,
-        Tenancy::Shared { mark } => role.comment.as_ref() == Some(mark),
+        Tenancy::Whole => Whose::Ours,
+        Tenancy::Shared(mark) => mark.whose(role.comment.as_deref()),
+    }
+}
+
+/// The statements that mark the roles of a database that are ours and do not say so yet. What is marked is nobody else's
+/// from then on, so this comes first.
+fn marks(name: &Identifier, tenancy: &Tenancy, observed: &Observed) -> Vec<Statement> {
+    let Some(mark) = mark(tenancy) else {
+        return Vec::new();
+    };
+    let unmarked = |role: &Identifier| {
+        observed.roles.get(role.as_str()).is_some_and(|seen| whose(tenancy, seen) == Whose::Unmarked)
+    };
+    let roles = [Seat::First, Seat::Second].map(|seat| seat.of(name)).into_iter().filter(unmarked);
+    roles.map(|role| Statement::Mark { role, mark: mark.clone() }).collect()
+}
+
+fn refuse_role(name: &Identifier, tenancy: &Tenancy, role: Option<&Role>) -> Result<(), Conflict> {
+    match (role.map(|role| whose(tenancy, role)), tenancy) {
+        (Some(Whose::Namesakes), Tenancy::Shared(mark)) => {
+            Err(Conflict::Namesake(name.clone(), mark.place().to_owned()))
+        }
+        (Some(Whose::Namesakes | Whose::Strangers), _) => Err(Conflict::Role(name.clone())),
+        (None | Some(Whose::Ours | Whose::Unmarked), _) => Ok(()),
     }
 }
 
@@ -186,9 +224,7 @@ fn refuse_strangers(
     owner: Option<&Role>,
     database: Option<&Database>,
 ) -> Result<(), Conflict> {
-    if owner.is_some_and(|role| !is_ours(tenancy, role)) {
-        return Err(Conflict::Role(name.clone()));
-    }
+    refuse_role(name, tenancy, owner)?;
     match database {
         Some(seen) if seen.owner != name.as_str() && *tenancy != Tenancy::Whole => {
             Err(Conflict::Database { name: name.clone(), owner: seen.owner.clone() })
@@ -216,14 +252,14 @@ fn plan_role(
     role: Option<&Role>,
     statements: &mut Vec<Statement>,
 ) {
-    let verifier = || wanted.verifier.clone();
+    let password = || wanted.password.clone();
     let Some(role) = role else {
-        statements.push(Statement::CreateRole { role: name.clone(), verifier: verifier(), mark: mark(tenancy) });
+        statements.push(Statement::CreateRole { role: name.clone(), password: password(), mark: mark(tenancy) });
         return;
     };
     // The password comes first: a role is never open with one that is not the Secret's.
     if !role.password_accepted {
-        statements.push(Statement::SetPassword { role: name.clone(), verifier: verifier() });
+        statements.push(Statement::SetPassword { role: name.clone(), password: password() });
     }
     if !role.wrong_attributes.is_empty() {
         statements.push(Statement::AlterRole { role: name.clone(), attributes: role.wrong_attributes.clone() });
@@ -233,7 +269,7 @@ fn plan_role(
 fn mark(tenancy: &Tenancy) -> Option<String> {
     match tenancy {
         Tenancy::Whole => None,
-        Tenancy::Shared { mark } => Some(mark.clone()),
+        Tenancy::Shared(mark) => Some(mark.text()),
     }
 }
 
@@ -258,200 +294,4 @@ fn plan_database(wanted: &Wanted, held_by_admin: bool, seen: Option<&Database>, 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{super::password::Password, *};
-
-    fn wanted() -> Wanted {
-        Wanted {
-            name: Identifier::parse("orders").unwrap(),
-            seat: Seat::First,
-            verifier: Password::from_secret("secret").unwrap().verifier().unwrap(),
-        }
-    }
-
-    fn role() -> Role {
-        Role {
-            wrong_attributes: vec![],
-            comment: None,
-            held_by_admin: true,
-            acts_as_owner: false,
-            sessions: 0,
-            password_accepted: true,
-        }
-    }
-
-    fn observed(role: Option<Role>, database: Option<(&str, bool)>) -> Observed {
-        let entry = |(owner, open_to_public): (&str, bool)| {
-            ("orders".to_owned(), Database { owner: owner.to_owned(), open_to_public })
-        };
-        Observed {
-            admin_is_superuser: false,
-            roles: role.map(|role| ("orders".to_owned(), role)).into_iter().collect(),
-            databases: database.map(entry).into_iter().collect(),
-        }
-    }
-
-    fn shared() -> Tenancy {
-        Tenancy::Shared { mark: "greencommerce.dev shop/recycled-goods".to_owned() }
-    }
-
-    fn described(tenancy: &Tenancy, observed: &Observed) -> Vec<String> {
-        database(&wanted(), tenancy, observed).unwrap().iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn an_empty_server_gets_role_database_and_a_closed_door() {
-        assert_eq!(
-            described(&Tenancy::Whole, &Observed::default()),
-            [
-                "create role \"orders\"",
-                "join role \"orders\"",
-                "create database \"orders\"",
-                "close database \"orders\" to the public",
-            ],
-        );
-    }
-
-    #[test]
-    fn a_superuser_need_not_join_the_role() {
-        let empty = Observed { admin_is_superuser: true, ..Observed::default() };
-        assert!(!described(&Tenancy::Whole, &empty).contains(&"join role \"orders\"".to_owned()));
-    }
-
-    #[test]
-    fn a_server_as_wanted_needs_nothing() {
-        assert!(described(&Tenancy::Whole, &observed(Some(role()), Some(("orders", false)))).is_empty());
-    }
-
-    #[test]
-    fn each_drift_is_answered_by_the_one_statement_that_undoes_it() {
-        let whole = Tenancy::Whole;
-        let drifted = Role { wrong_attributes: vec!["LOGIN", "NOSUPERUSER"], ..role() };
-        assert_eq!(
-            described(&whole, &observed(Some(drifted), Some(("orders", false)))),
-            ["alter role \"orders\": LOGIN NOSUPERUSER"],
-        );
-        let refused = Role { password_accepted: false, ..role() };
-        assert_eq!(
-            described(&whole, &observed(Some(refused), Some(("orders", false)))),
-            ["set the password of role \"orders\""],
-        );
-        assert_eq!(
-            described(&whole, &observed(Some(role()), Some(("orders", true)))),
-            ["close database \"orders\" to the public"],
-        );
-        assert_eq!(
-            described(&whole, &observed(Some(role()), Some(("postgres", false)))),
-            ["give database \"orders\" to its role"],
-        );
-        assert_eq!(
-            described(&whole, &observed(Some(role()), None)),
-            ["create database \"orders\"", "close database \"orders\" to the public"],
-        );
-    }
-
-    #[test]
-    fn on_a_shared_server_what_somebody_else_made_is_left_alone() {
-        let stranger = database(&wanted(), &shared(), &observed(Some(role()), None));
-        assert!(matches!(stranger, Err(Conflict::Role(_))));
-
-        let Tenancy::Shared { mark } = shared() else { unreachable!() };
-        let ours = Role { comment: Some(mark), ..role() };
-        let taken = database(&wanted(), &shared(), &observed(Some(ours.clone()), Some(("sap", false))));
-        assert!(matches!(taken, Err(Conflict::Database { owner, .. }) if owner == "sap"));
-        assert!(described(&shared(), &observed(Some(ours), Some(("orders", false)))).is_empty());
-    }
-
-    #[test]
-    fn removal_takes_our_databases_and_roles_and_nobody_elses() {
-        let names = [wanted().name];
-        let removed = |tenancy: &Tenancy, observed: &Observed| -> Vec<String> {
-            removal(&names, tenancy, observed).iter().map(ToString::to_string).collect()
-        };
-        let Tenancy::Shared { mark } = shared() else { unreachable!() };
-        let ours = Role { comment: Some(mark), ..role() };
-        assert!(removed(&shared(), &observed(Some(role()), Some(("orders", false)))).is_empty());
-        assert_eq!(
-            removed(&shared(), &observed(Some(ours.clone()), Some(("orders", false)))),
-            ["drop database \"orders\"", "drop role \"orders\""],
-        );
-        assert_eq!(removed(&shared(), &observed(Some(ours), Some(("sap", false)))), ["drop role \"orders\""]);
-        assert!(removed(&Tenancy::Whole, &Observed::default()).is_empty());
-    }
-
-    #[test]
-    fn only_on_a_server_of_our_own_the_maintenance_databases_are_closed() {
-        let open = Database { owner: "postgres".to_owned(), open_to_public: true };
-        let seen = Observed { databases: [("postgres".to_owned(), open)].into(), ..Observed::default() };
-        assert_eq!(maintenance(&Tenancy::Whole, &seen).len(), 1);
-        assert!(maintenance(&shared(), &seen).is_empty());
-    }
-
-    #[test]
-    fn the_sql_quotes_names_and_constants() {
-        let name = Identifier::parse("orders").unwrap();
-        let create = Statement::CreateRole {
-            role: name.clone(),
-            verifier: wanted().verifier,
-            mark: Some("it's ours".to_owned()),
-        };
-        let sql = create.sql();
-        assert!(sql[0].starts_with("CREATE ROLE \"orders\" LOGIN PASSWORD 'SCRAM-SHA-256$4096:"));
-        assert_eq!(sql[1], "COMMENT ON ROLE \"orders\" IS 'it''s ours'");
-        let revoke = Statement::RevokePublic { database: "a\"b".to_owned() };
-        assert_eq!(revoke.sql(), ["REVOKE ALL ON DATABASE \"a\"\"b\" FROM PUBLIC"]);
-    }
-
-    #[test]
-    fn neither_logs_nor_debug_output_show_a_verifier() {
-        let statement = Statement::SetPassword { role: wanted().name, verifier: wanted().verifier };
-        assert!(!format!("{statement} {statement:?}").contains("SCRAM"));
-    }
-    fn second(roles: [Option<Role>; 2]) -> Vec<String> {
-        let names = ["orders", "orders-b"].map(str::to_owned);
-        let mut observed = observed(None, Some(("orders", false)));
-        observed.roles = names.into_iter().zip(roles).filter_map(|(name, role)| Some((name, role?))).collect();
-        let wanted = Wanted { seat: Seat::Second, ..wanted() };
-        database(&wanted, &Tenancy::Whole, &observed).unwrap().iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn the_second_role_acts_as_the_owner_who_stays_as_he_is() {
-        let acting = || Role { acts_as_owner: true, ..role() };
-        let locked = || Role { wrong_attributes: vec![MAY_LOG_IN], ..role() };
-        assert_eq!(
-            second([Some(role()), None]),
-            ["create role \"orders-b\"", "let role \"orders-b\" act as \"orders\""]
-        );
-        assert!(second([Some(role()), Some(acting())]).is_empty());
-        assert!(second([Some(locked()), Some(acting())]).is_empty());
-        assert_eq!(second([Some(locked()), Some(role())]), ["let role \"orders-b\" act as \"orders\""]);
-        assert_eq!(second([None, Some(acting())]), ["create role \"orders\""]);
-    }
-
-    #[test]
-    fn a_role_out_of_use_is_locked_before_its_sessions_end() {
-        let close = |role: Role| -> Vec<String> {
-            let name = wanted().name;
-            let seen = observed(Some(role), None);
-            retirement(&name, &Tenancy::Whole, &seen).iter().map(ToString::to_string).collect()
-        };
-        let locked = Role { wrong_attributes: vec![MAY_LOG_IN], sessions: 1, ..role() };
-        assert_eq!(close(role()), ["lock role \"orders\"", "end the sessions of role \"orders\""]);
-        assert_eq!(close(locked), ["end the sessions of role \"orders\""]);
-        let foreign = Role { held_by_admin: false, ..role() };
-        assert_eq!(close(foreign)[0], "join role \"orders\"");
-        assert!(retirement(&wanted().name, &shared(), &observed(Some(role()), None)).is_empty());
-    }
-
-    #[test]
-    fn a_role_out_of_use_is_open_while_it_can_log_in_or_is_logged_in() {
-        let seen = |role: Role| spare(&wanted().name, &Tenancy::Whole, &observed(Some(role), None));
-        let locked = |sessions| Role { wrong_attributes: vec![MAY_LOG_IN], sessions, ..role() };
-        assert_eq!(seen(role()), Spare::Open { sessions: 0 });
-        assert_eq!(seen(locked(2)), Spare::Open { sessions: 2 });
-        assert_eq!(seen(locked(0)), Spare::Closed);
-        assert_eq!(spare(&wanted().name, &Tenancy::Whole, &observed(None, None)), Spare::Closed);
-        assert_eq!(spare(&wanted().name, &shared(), &observed(Some(role()), None)), Spare::Taken);
-    }
-}
+mod tests;

@@ -110,8 +110,17 @@ impl SqlError {
     }
 }
 
-/// What became of each database, by name, and what there is of its role that is not in use.
-pub type Outcome = BTreeMap<Identifier, Result<Spare, Conflict>>;
+/// A database that is as wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What there is of its role that is not in use.
+    pub spare: Spare,
+    /// Tells it from every other that has its name before or after it, as far as its server does.
+    pub identity: Option<String>,
+}
+
+/// What became of each database, by name.
+pub type Outcome = BTreeMap<Identifier, Result<Found, Conflict>>;
 
 /// Makes every wanted database exist, owned by its role and closed to everybody else, and proves that each role can log
 /// in. Runs no statement on a server that already is as wanted.
@@ -195,7 +204,7 @@ async fn settle(
                 role.password_accepted = !knock || accepts(server, login).await?;
             }
         }
-        let (outcome, statements) = plan_all(tenancy, logins, &observed)?;
+        let (outcome, statements) = plan_all(tenancy, logins, &observed);
         if statements.is_empty() {
             return Ok(outcome);
         }
@@ -207,18 +216,19 @@ async fn settle(
 }
 
 /// The plans of all databases together; a conflict of one does not stop the others.
-fn plan_all(tenancy: &Tenancy, logins: &[Login], observed: &Observed) -> Result<(Outcome, Vec<Statement>), SqlError> {
+fn plan_all(tenancy: &Tenancy, logins: &[Login], observed: &Observed) -> (Outcome, Vec<Statement>) {
     let mut statements = plan::maintenance(tenancy, observed);
     let mut outcome = Outcome::new();
     for login in logins {
-        let wanted = Wanted { name: login.name.clone(), seat: login.seat, verifier: login.password.verifier()? };
+        let wanted = Wanted { name: login.name.clone(), seat: login.seat, password: login.password.clone() };
         let planned = plan::database(&wanted, tenancy, observed).map(|more| {
             statements.extend(more);
-            plan::spare(&login.seat.other().of(&login.name), tenancy, observed)
+            let spare = plan::spare(&login.seat.other().of(&login.name), tenancy, observed);
+            Found { spare, identity: plan::identity(&login.name, observed) }
         });
         outcome.insert(login.name.clone(), planned);
     }
-    Ok((outcome, statements))
+    (outcome, statements)
 }
 
 async fn observe(connection: &mut PgConnection, names: &[Identifier]) -> Result<Observed, SqlError> {
@@ -226,13 +236,27 @@ async fn observe(connection: &mut PgConnection, names: &[Identifier]) -> Result<
         names.iter().flat_map(|name| [Seat::First, Seat::Second].map(|seat| seat.of(name))).collect();
     let roles: Vec<&str> = roles.iter().map(Identifier::as_str).collect();
     let mut names: Vec<&str> = names.iter().map(Identifier::as_str).collect();
-    let superuser = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user";
-    let admin_is_superuser =
-        sqlx::query_scalar(superuser).fetch_one(&mut *connection).await.map_err(SqlError::Observe)?;
+    let (admin_is_superuser, system) = observe_system(connection).await.map_err(SqlError::Observe)?;
     let roles = observe_roles(connection, &roles).await.map_err(SqlError::Observe)?;
     names.extend(MAINTENANCE);
-    let databases = observe_databases(connection, &names).await.map_err(SqlError::Observe)?;
+    let databases = observe_databases(connection, &names, &system).await.map_err(SqlError::Observe)?;
     Ok(Observed { admin_is_superuser, roles, databases })
+}
+
+/// Whether the administrator is a superuser, and what the server was named when it was made; empty where the administrator
+/// may not ask.
+async fn observe_system(connection: &mut PgConnection) -> Result<(bool, String), sqlx::Error> {
+    let (superuser, may_ask): (bool, bool) = sqlx::query_as(
+        "SELECT rolsuper, has_function_privilege('pg_control_system()', 'EXECUTE')
+         FROM pg_roles WHERE rolname = current_user",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    if !may_ask {
+        return Ok((superuser, String::new()));
+    }
+    let system = "SELECT system_identifier::text FROM pg_control_system()";
+    Ok((superuser, sqlx::query_scalar(system).fetch_one(connection).await?))
 }
 
 type RoleRow = (String, Vec<bool>, Option<String>, bool, bool, i64);
@@ -267,9 +291,11 @@ const ATTRIBUTES: [&str; 6] = [MAY_LOG_IN, "NOSUPERUSER", "NOCREATEDB", "NOCREAT
 async fn observe_databases(
     connection: &mut PgConnection,
     names: &[&str],
+    system: &str,
 ) -> Result<BTreeMap<String, Database>, sqlx::Error> {
-    let rows: Vec<(String, String, bool)> = sqlx::query_as(
+    let rows: Vec<(String, String, String, bool)> = sqlx::query_as(
         "SELECT datname::text,
+                oid::text,
                 pg_get_userbyid(datdba)::text,
                 has_database_privilege('public', oid, 'CONNECT') OR has_database_privilege('public', oid, 'TEMPORARY')
          FROM pg_database WHERE datname::text = ANY($1)",
@@ -277,7 +303,10 @@ async fn observe_databases(
     .bind(names)
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().map(|(name, owner, open_to_public)| (name, Database { owner, open_to_public })).collect())
+    let database = |(name, oid, owner, open_to_public)| {
+        (name, Database { owner, open_to_public, identity: format!("{system}/{oid}") })
+    };
+    Ok(rows.into_iter().map(database).collect())
 }
 
 /// Whether the role logs in with the password of its Secret. A missing database or a missing right to connect comes
@@ -301,7 +330,7 @@ async fn accepts(server: &Server, login: &Login) -> Result<bool, SqlError> {
 /// Only the leader changes anything, and what it has begun holds back its end.
 async fn run(gate: &Gate, connection: &mut PgConnection, statement: &Statement) -> Result<(), SqlError> {
     // Several commands sent as one simple query run in one transaction.
-    let sql = statement.sql().join("; ");
+    let sql = statement.sql()?.join("; ");
     let failed = |source| SqlError::Run { statement: statement.to_string(), source };
     gate.guard(sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection)).await?.map_err(failed)?;
     info!(%statement, "changed the database server");

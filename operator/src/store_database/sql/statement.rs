@@ -4,20 +4,22 @@ use std::fmt;
 
 use super::{
     identifier::{Identifier, Literal, Quoted},
-    password::Verifier,
+    password::{NoRandomness, Password},
 };
 
 /// One change of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Statement {
     /// Makes a login role, and marks it in the same transaction.
-    CreateRole { role: Identifier, verifier: Verifier, mark: Option<String> },
+    CreateRole { role: Identifier, password: Password, mark: Option<String> },
     /// Takes away or gives back attributes.
     AlterRole { role: Identifier, attributes: Vec<&'static str> },
     /// Sets the password that stands in the role's Secret.
-    SetPassword { role: Identifier, verifier: Verifier },
+    SetPassword { role: Identifier, password: Password },
     /// Makes a role that owns a database and cannot log in, and marks it in the same transaction.
     CreateOwner { role: Identifier, mark: Option<String> },
+    /// Says on a role whose it is.
+    Mark { role: Identifier, mark: String },
     /// Lets a role act as another in each of its sessions, so that what it makes belongs to that one.
     ActAs { role: Identifier, owner: Identifier },
     /// Takes the password from a role, and the right to log in.
@@ -39,13 +41,15 @@ pub(super) enum Statement {
 }
 
 impl Statement {
-    /// The SQL, one string a command. More than one run in one transaction; `CREATE DATABASE` may run in none.
-    pub(super) fn sql(&self) -> Vec<String> {
-        match self {
-            Self::CreateRole { role, verifier, mark } => {
-                let create = format!("CREATE ROLE {role} LOGIN PASSWORD {}", Literal(verifier.as_str()));
+    /// The SQL, one string a command. More than one run in one transaction; `CREATE DATABASE` may run in none. A password
+    /// becomes its verifier only here: to make one takes thousands of rounds, and most looks at a server change nothing.
+    pub(super) fn sql(&self) -> Result<Vec<String>, NoRandomness> {
+        Ok(match self {
+            Self::CreateRole { role, password, mark } => {
+                let create = format!("CREATE ROLE {role} LOGIN PASSWORD {}", Literal(password.verifier()?.as_str()));
                 marked(create, role, mark.as_deref())
             }
+            Self::Mark { role, mark } => vec![comment(role, mark)],
             Self::CreateOwner { role, mark } => marked(format!("CREATE ROLE {role} NOLOGIN"), role, mark.as_deref()),
             Self::ActAs { role, owner } => {
                 let set = format!("ALTER ROLE {role} SET role = {}", Literal(owner.as_str()));
@@ -57,8 +61,8 @@ impl Statement {
                 vec![format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = {name}")]
             }
             Self::AlterRole { role, attributes } => vec![format!("ALTER ROLE {role} {}", attributes.join(" "))],
-            Self::SetPassword { role, verifier } => {
-                vec![format!("ALTER ROLE {role} PASSWORD {}", Literal(verifier.as_str()))]
+            Self::SetPassword { role, password } => {
+                vec![format!("ALTER ROLE {role} PASSWORD {}", Literal(password.verifier()?.as_str()))]
             }
             Self::JoinRole { role } => vec![format!("GRANT {role} TO CURRENT_USER")],
             Self::CreateDatabase { name } => {
@@ -68,20 +72,24 @@ impl Statement {
             Self::RevokePublic { database } => vec![format!("REVOKE ALL ON DATABASE {} FROM PUBLIC", Quoted(database))],
             Self::DropDatabase { name } => vec![format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")],
             Self::DropRole { role } => vec![format!("DROP ROLE IF EXISTS {role}")],
-        }
+        })
     }
 }
 
 fn marked(create: String, role: &Identifier, mark: Option<&str>) -> Vec<String> {
-    let comment = mark.map(|mark| format!("COMMENT ON ROLE {role} IS {}", Literal(mark)));
-    std::iter::once(create).chain(comment).collect()
+    std::iter::once(create).chain(mark.map(|mark| comment(role, mark))).collect()
 }
 
-/// What the statement does, for logs: without the verifier.
+fn comment(role: &Identifier, mark: &str) -> String {
+    format!("COMMENT ON ROLE {role} IS {}", Literal(mark))
+}
+
+/// What the statement does, for logs: without the password.
 impl fmt::Display for Statement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CreateRole { role, .. } | Self::CreateOwner { role, .. } => write!(f, "create role {role}"),
+            Self::Mark { role, .. } => write!(f, "mark role {role} as ours"),
             Self::ActAs { role, owner } => write!(f, "let role {role} act as {owner}"),
             Self::Lock { role } => write!(f, "lock role {role}"),
             Self::EndSessions { role } => write!(f, "end the sessions of role {role}"),
