@@ -149,6 +149,9 @@ async fn what_is_left_out_is_deleted(cluster: &Cluster) -> Result<()> {
     let store = cluster.store().await?;
     store.wait_ready(READY).await?;
     let (gateway, routes) = (store.child("gateway"), store.child("gateway-routes"));
+    // There is nothing to expose without it.
+    let exposure = store.get().await?["spec"]["exposure"].clone();
+    store.space().patch(STORES, store.name(), &json!({"spec": {"exposure": null}})).await?;
     let before = store.set_service(json!({"name": "gateway", "disabled": true})).await?;
     let gone = async {
         store.space().wait_gone(STORE_SERVICES, &gateway, READY).await?;
@@ -156,6 +159,7 @@ async fn what_is_left_out_is_deleted(cluster: &Cluster) -> Result<()> {
     }
     .await;
     store.set_services(before).await?;
+    store.space().patch(STORES, store.name(), &json!({"spec": {"exposure": exposure}})).await?;
     gone?;
     store.wait_ready(READY).await.map(drop)
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     bare::Bare,
-    shops::{NAME, Shops, VERSION},
+    shops::{NAME, VERSION},
     watch::{Deployments, MARK},
 };
 
@@ -39,7 +39,7 @@ pub(crate) fn marked(mark: &str) -> Value {
 /// Changes one store after the other, each when the one before is ready, and lets a bare client make the same writes in
 /// between. Every `round` has marks of its own. The operator's times, then the bare client's.
 pub(crate) async fn measure(
-    shops: &Shops<'_>,
+    shops: &[Space<'_>],
     bare: &Bare<'_>,
     seen: &Deployments,
     (changes, round): (u32, &str),
@@ -47,7 +47,7 @@ pub(crate) async fn measure(
     let (mut operator, mut alone) = (Vec::new(), Vec::new());
     for change in 0..changes as usize {
         // Spread over all of them, by a step that has no divisor in common with usual numbers.
-        let shop = &shops.spaces[change.wrapping_mul(7919) % shops.spaces.len()];
+        let shop = &shops[change.wrapping_mul(7919) % shops.len()];
         let mark = format!("{round}-{change}");
         let begun = Instant::now();
         shop.edit("Store", NAME, &marked(&mark)).await;

@@ -73,19 +73,21 @@ async fn measure(options: &Options) -> Result<Value> {
     shops.grow_to(FEW as usize).await;
     let first = &shops.spaces[0];
     let bare = Bare::copy(cluster, first).await;
-    changes::measure(&shops, &bare, &seen, (FEW, "warm-up")).await;
-    let (few, bare_few) = changes::measure(&shops, &bare, &seen, (options.changes, "few")).await;
+    changes::measure(&shops.spaces, &bare, &seen, (FEW, "warm-up")).await;
+    let (few, bare_few) = changes::measure(&shops.spaces, &bare, &seen, (options.changes, "few")).await;
     let drift = changes::measure_drift(first, &seen, options.repairs).await;
     let rollback = changes::measure_rollback(first, &seen, options.repairs).await;
     let warm = process::memory(operator.pid())?;
 
     shops.grow_to(options.stores as usize).await;
-    let (many, bare_many) = changes::measure(&shops, &bare, &seen, (options.changes, "many")).await;
+    let (many, bare_many) = changes::measure(&shops.spaces, &bare, &seen, (options.changes, "many")).await;
     let rest = rest(cluster, &operator, Duration::from_secs(options.rest)).await?;
     let full = process::memory(operator.pid())?;
+    let (beside_broken, _) =
+        changes::measure(shops.break_last().await, &bare, &seen, (options.changes, "broken")).await;
     Ok(json!({
         "stores": options.stores, "few": FEW, "objects": shops.objects().await, "changes": options.changes,
-        "latency_few": few, "bare_few": bare_few, "latency_many": many, "bare_many": bare_many,
+        "latency_few": few, "bare_few": bare_few, "latency_many": many, "bare_many": bare_many, "latency_beside_broken": beside_broken,
         "repairs": options.repairs, "drift": drift, "rollback": rollback,
         "takeovers": options.takeovers, "takeover_farewell": farewell, "takeover_crash": crash,
         "rest_seconds": options.rest, "writes_at_rest": rest.writes, "cpu_percent": rest.cpu_percent,

@@ -11,6 +11,8 @@ use crate::own_server::OwnServer;
 
 /// Port of the database server, or the next free one.
 const PORT: u16 = 26100;
+/// A port at which nothing listens.
+const NOWHERE: u16 = 9;
 /// Stores that come up at the same time.
 const TOGETHER: usize = 4;
 /// So long without a write is rest.
@@ -53,6 +55,17 @@ impl<'a> Shops<'a> {
         let opened: Vec<_> = futures::stream::iter(opening).buffer_unordered(TOGETHER).collect().await;
         self.spaces.extend(opened);
         self.come_to_rest().await;
+    }
+
+    /// Sends the last store to servers that are not there, for good. Returns the others.
+    pub(crate) async fn break_last(&self) -> &[Space<'a>] {
+        let Some((last, others)) = self.spaces.split_last() else { return &[] };
+        let nowhere = json!({
+            "database": {"external": {"port": NOWHERE}}, "kafka": {"external": {"bootstrapServers": format!("127.0.0.1:{NOWHERE}")}},
+        });
+        last.edit("Store", NAME, &json!({"spec": nowhere})).await;
+        last.until_it_says("StoreDatabase", NAME, "Ready", false).await;
+        others
     }
 
     /// Objects of the first store, itself included.

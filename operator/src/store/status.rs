@@ -9,7 +9,7 @@ use super::{
     plan::{Plan, behind},
     sleep,
     upgrade::{self, Release},
-    validate::{Service, Validated},
+    validate::{Cache, Service, Validated},
     verdict::{Parts, Verdict, migrating},
 };
 use crate::{framework::Finding, workload::image_tag};
@@ -62,11 +62,18 @@ fn findings(of: &Validated, plan: &Plan, parts: Parts, progress: &Progress) -> V
     findings.extend([
         finding(ConditionType::DatabaseReady, parts.database, "the databases are ready"),
         finding(ConditionType::EventsReady, parts.events, "the broker and its topics are ready"),
-        finding(ConditionType::CacheReady, parts.cache, "the cache is ready"),
+        finding(ConditionType::CacheReady, parts.cache, cache_is_there(of)),
         finding(ConditionType::StorageReady, parts.storage, "the volumes of broker and cache have their size"),
         finding(ConditionType::ServicesReady, parts.services, "every service is ready"),
     ]);
     findings
+}
+
+fn cache_is_there(of: &Validated) -> &'static str {
+    match of.cache {
+        Cache::Managed(_) => "the cache is ready",
+        Cache::External(_) => "the address of the cache is known; whether it answers shows in the services that use it",
+    }
 }
 
 /// Whether the store is ready, and whether it is on the way there.

@@ -31,6 +31,7 @@ pub(super) async fn apply(
         (None, Some(left)) => wrote |= delete(context, owner, &**left).await?,
         (Some(_), Some(_)) | (None, None) => {}
     }
+    wrote |= go_on(context, seen).await?;
     wrote |= apply_child(context, children.deployment).await?;
     wrote |= match (children.service, &seen.service) {
         (Some(desired), _) => apply_child(context, desired).await?,
@@ -63,31 +64,38 @@ fn same_name(one: &StoreTopic, other: &StoreTopic) -> bool {
     one.metadata.name == other.metadata.name
 }
 
+/// A Deployment that somebody paused rolls nothing out and misses no deadline, so that no upgrade would ever end: it goes on.
+/// An apply leaves alone what it does not name. Returns whether it was paused.
+async fn go_on(context: &Context, seen: &Seen) -> Result<bool, ApplyError> {
+    let paused = seen.deployment.as_deref().filter(|deployment| deployment.spec.paused == Some(true));
+    let Some(deployment) = paused else { return Ok(false) };
+    let (space, name) = (namespace(deployment), deployment.name_any());
+    let api = objects::<Deployment>(&context.client, space);
+    let change = json!({"metadata": {"uid": deployment.uid()}, "spec": {"paused": false}});
+    let written = api.patch_metadata(&name, &PatchParams::default(), &Patch::Merge(&change)).await;
+    let object = format!("Deployment {space}/{name}");
+    written.map_err(|source| ApplyError::Write { verb: "resume", object, source: Box::new(source) })?;
+    Ok(true)
+}
+
 /// When the operator stops owning `replicas`, the API server would set it to its default of one. Another field manager
-/// holds the present number until the autoscaler takes it over: the number of now, for the autoscaler may be at work before
-/// the cache shows what it did.
+/// holds the present number until the autoscaler takes it over. The autoscaler may be at work before the cache shows what it
+/// did: then the version is another one, this is refused, and tried again.
 async fn hand_over_replicas(context: &Context, seen: &Seen) -> Result<(), ApplyError> {
     let Some(deployment) = &seen.deployment else { return Ok(()) };
-    if !deployment.annotations().contains_key(ANNOTATION_APPLIED) {
+    let replicas = deployment.spec.replicas.unwrap_or(1);
+    if replicas <= 1 || !deployment.annotations().contains_key(ANNOTATION_APPLIED) {
         return Ok(());
     }
     let (space, name) = (namespace(&**deployment), deployment.name_any());
     let api = objects::<Deployment>(&context.client, space);
-    let object = format!("Deployment {space}/{name}");
-    let live = api.get_opt(&name).await;
-    let live = live.map_err(|source| ApplyError::Read { object: object.clone(), source: Box::new(source) })?;
-    let Some(live) = live.filter(|live| live.uid() == deployment.uid()) else { return Ok(()) };
-    let replicas = live.data["spec"]["replicas"].as_i64().unwrap_or(1);
-    if replicas <= 1 {
-        return Ok(());
-    }
     let hold = json!({
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        // If it is changed between the two calls, this one is refused, and tried again.
-        "metadata": {"name": name, "uid": live.uid(), "resourceVersion": live.resource_version()},
+        "metadata": {"name": name, "uid": deployment.uid(), "resourceVersion": deployment.resource_version()},
         "spec": {"replicas": replicas},
     });
+    let object = format!("Deployment {space}/{name}");
     api.patch_metadata(&name, &PatchParams::apply(HANDOVER).force(), &Patch::Apply(&hold))
         .await
         .map_err(|source| ApplyError::Write { verb: "hand over the replicas of", object, source: Box::new(source) })?;
@@ -99,7 +107,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::framework::scenario::{Call, Scenario};
+    use crate::framework::{
+        ReconcileError as _, Retry,
+        scenario::{Call, Scenario},
+    };
 
     const PATH: &str = "/apis/apps/v1/namespaces/shop/deployments/gateway";
 
@@ -115,16 +126,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_autoscaler_is_handed_the_number_of_pods_that_there_is_now() {
+    async fn a_deployment_that_somebody_paused_goes_on() {
+        let (scenario, context, _) = Scenario::of(vec![Call::ok(format!("PATCH {PATH}?"), deployment(1, "6"))]);
+        let mut paused = deployment(1, "5");
+        let seen = |deployment: &serde_json::Value| Seen {
+            deployment: Some(Arc::new(serde_json::from_value(deployment.clone()).unwrap())),
+            ..Seen::default()
+        };
+        assert!(!go_on(&context, &seen(&paused)).await.unwrap());
+        paused["spec"]["paused"] = json!(true);
+        assert!(go_on(&context, &seen(&paused)).await.unwrap());
+        let body = &scenario.finish()[0];
+        assert_eq!((&body["spec"], &body["metadata"]["uid"]), (&json!({"paused": false}), &json!("1")));
+    }
+
+    #[tokio::test]
+    async fn the_autoscaler_is_handed_the_number_of_pods_unless_it_has_changed_it_meanwhile() {
         let hold = format!("PATCH {PATH}?&force=true&fieldManager={HANDOVER}");
-        let (scenario, context, _) = Scenario::of(vec![
-            Call::ok(format!("GET {PATH}"), deployment(7, "9")),
-            Call::ok(hold, deployment(7, "10")),
-        ]);
-        let cached = serde_json::from_value(deployment(2, "5")).unwrap();
+        let (scenario, context, _) =
+            Scenario::of(vec![Call::ok(&hold, deployment(7, "10")), Call::refused(&hold, 409, "changed")]);
+        let cached = serde_json::from_value(deployment(7, "9")).unwrap();
         let seen = Seen { deployment: Some(Arc::new(cached)), ..Seen::default() };
         hand_over_replicas(&context, &seen).await.unwrap();
-        let body = &scenario.finish()[1];
+        assert_eq!(hand_over_replicas(&context, &seen).await.unwrap_err().retry(), Retry::Backoff);
+        let body = &scenario.finish()[0];
         assert_eq!((&body["spec"]["replicas"], &body["metadata"]["resourceVersion"]), (&json!(7), &json!("9")));
     }
 }

@@ -38,11 +38,13 @@ impl Reconciler for StoreServiceReconciler {
         let children = build::build(&validated);
         // The children are many and large: they need not live in every reconciliation that waits.
         let wrote = Box::pin(apply::apply(context, &service, &seen, children)).await?;
-        let (status, findings) = status::derive(&validated, &seen, service.status.as_ref(), wrote, context.clock.now());
+        let now = context.clock.now();
+        let (status, findings) = status::derive(&validated, &seen, service.status.as_ref(), wrote, now);
         let waits = findings.iter().any(|finding| !finding.holds && finding.condition == ConditionType::Ready);
         write_status(context, &*service, status, findings).await?;
-        // A probe that fails for long is told by the clock alone.
-        Ok(if waits { Action::requeue(status::PATIENCE.unsigned_abs()) } else { Action::await_change() })
+        // A probe that fails for long is told by the clock alone, and so is an autoscaler without figures.
+        let look = waits.then(|| status::PATIENCE.unsigned_abs()).or_else(|| status::told_in(&seen, now));
+        Ok(look.map_or_else(Action::await_change, Action::requeue))
     }
 }
 

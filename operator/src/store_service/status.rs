@@ -1,9 +1,12 @@
 //! Step 5: how far the service is, and what keeps it. Pure.
 
+use std::time::Duration;
+
 use api::{ConditionType, Reason, StoreServiceStatus};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{
     apps::v1::{Deployment, DeploymentStatus},
+    autoscaling::v2::HorizontalPodAutoscalerCondition,
     core::v1::{ContainerStatus, Pod},
 };
 
@@ -15,6 +18,9 @@ use crate::{
 
 /// How long a container may run without being ready before that is called a failing probe.
 pub(super) const PATIENCE: SignedDuration = SignedDuration::from_secs(15);
+
+/// How long an autoscaler may do without figures: pods that have just started are not measured yet.
+const IDLE: SignedDuration = SignedDuration::from_mins(5);
 
 /// The status, and the conditions to put into it. `wrote`: the cache is older than what was just written, so nothing
 /// it shows counts as done.
@@ -169,7 +175,7 @@ fn verdict(of: &Validated, seen: &Seen, counts: Counts, wrote: bool, now: Timest
     }
     if counts.updated == counts.exist && counts.updated >= of.scaling.least() && counts.available >= of.scaling.least()
     {
-        return serving(of, seen).unwrap_or_else(|| Verdict::Ready(how_many(of, seen, counts, &status)));
+        return serving(of, seen).unwrap_or_else(|| Verdict::Ready(how_many(of, seen, counts, &status, now)));
     }
     if let Some(refused) = refused(&status).filter(|_| !missed_deadline(&status)) {
         return Verdict::Stuck(Reason::PodsRefused, format!("the API server refuses pods: {refused}"));
@@ -211,10 +217,10 @@ fn serving(of: &Validated, seen: &Seen) -> Option<Verdict> {
 }
 
 /// An autoscaled service is ready with its least number of pods, though its autoscaler may have asked for more.
-fn how_many(of: &Validated, seen: &Seen, counts: Counts, status: &DeploymentStatus) -> Serving {
+fn how_many(of: &Validated, seen: &Seen, counts: Counts, status: &DeploymentStatus, now: Timestamp) -> Serving {
     let Counts { desired, available, .. } = counts;
     let few = format!("{available} of {desired} pods are ready; at least {} are needed", of.scaling.least());
-    match (refused(status).filter(|_| available < desired), idle(seen)) {
+    match (refused(status).filter(|_| available < desired), idle(seen, now)) {
         (Some(refused), _) => {
             Serving::NoMore(Reason::PodsRefused, format!("{few}; the API server refuses pods: {refused}"))
         }
@@ -225,16 +231,30 @@ fn how_many(of: &Validated, seen: &Seen, counts: Counts, status: &DeploymentStat
     }
 }
 
-/// Why the autoscaler does not scale, if it does not: most often nobody measures the pods.
-fn idle(seen: &Seen) -> Option<String> {
+/// Why the autoscaler does not scale, if it has not for long: most often nobody measures the pods.
+fn idle(seen: &Seen, now: Timestamp) -> Option<String> {
+    let idle = idle_autoscaler(seen).filter(|idle| idle_for(idle, now).is_some_and(|time| time >= IDLE))?;
+    let cause = idle.message.as_deref().or(idle.reason.as_deref()).unwrap_or("no reason is given");
+    Some(format!("the autoscaler does not scale: {cause}"))
+}
+
+/// How soon it is to be told that the autoscaler does not scale, unless it does by then: only the clock tells.
+pub(super) fn told_in(seen: &Seen, now: Timestamp) -> Option<Duration> {
+    let rest = IDLE - idle_for(idle_autoscaler(seen)?, now)?;
+    Duration::try_from(rest).ok().filter(|rest| !rest.is_zero())
+}
+
+fn idle_autoscaler(seen: &Seen) -> Option<&HorizontalPodAutoscalerCondition> {
     let conditions = seen.autoscaler.as_ref()?.status.as_ref()?.conditions.as_ref()?;
-    let idle = conditions.iter().find(|held| {
+    conditions.iter().find(|held| {
         matches!(held.type_.as_str(), "ScalingActive" | "AbleToScale")
             && held.status == "False"
             && held.reason.as_deref() != Some("ScalingDisabled")
-    })?;
-    let cause = idle.message.as_deref().or(idle.reason.as_deref()).unwrap_or("no reason is given");
-    Some(format!("the autoscaler does not scale: {cause}"))
+    })
+}
+
+fn idle_for(idle: &HorizontalPodAutoscalerCondition, now: Timestamp) -> Option<SignedDuration> {
+    idle.last_transition_time.as_ref().map(|since| now.duration_since(since.0))
 }
 
 fn waiting(seen: &Seen, counts: Counts, now: Timestamp) -> Verdict {

@@ -160,7 +160,8 @@ fn remove(what: &str, names: &[String], how: &str) {
     }
 }
 
-fn database(tenants: &Tenants, space: &Space<'_>, names: &[&str], policy: &str) -> Value {
+/// A resource with these databases.
+pub(crate) fn database(tenants: &Tenants, space: &Space<'_>, names: &[&str], policy: &str) -> Value {
     let databases: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
     json!({
         "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreDatabase", "metadata": {"name": "green"},

@@ -43,6 +43,11 @@ async fn what_somebody_changes_by_hand_is_put_right_and_what_somebody_adds_stays
     comes_back(&space, "Deployment", image, &json!("registry.example/shop:1")).await;
     space.edit("Deployment", NAME, &json!({"spec": {"replicas": 7}})).await;
     comes_back(&space, "Deployment", "/spec/replicas", &json!(2)).await;
+    space.edit("Deployment", NAME, &json!({"spec": {"paused": true}})).await;
+    eventually("the Deployment to go on", || async {
+        space.get("Deployment", NAME).await.is_some_and(|deployment| deployment["spec"]["paused"] != true)
+    })
+    .await;
     space.edit("Service", NAME, &json!({"spec": {"selector": {"greencommerce.dev/service": "nobody"}}})).await;
     comes_back(&space, "Service", "/spec/selector/greencommerce.dev~1service", &json!(NAME)).await;
     space.edit("ServiceAccount", NAME, &json!({"metadata": {"ownerReferences": null}})).await;

@@ -17,6 +17,7 @@ mod outage;
 #[path = "../common/own_server.rs"]
 mod own_server;
 mod rest;
+mod rounds;
 mod servers;
 mod setup;
 mod shop;

@@ -16,17 +16,17 @@ use crate::{
 /// How much is measured.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Services there are when latency is taken for the second time, and at rest
+    /// Stores there are when latency is taken for the second time, and at rest; each takes some 30 MB of disk
     #[arg(long, default_value_t = 500)]
-    services: u32,
+    stores: u32,
 
-    /// Changes that are timed, with few services and with many
+    /// Changes that are timed, with few stores and with many
     #[arg(long, default_value_t = 100)]
     changes: u32,
 
-    /// Whole stores whose memory is measured, all on one PostgreSQL server
-    #[arg(long, default_value_t = 72)]
-    stores: u32,
+    /// Times that a Deployment is changed by hand, and that a version is taken back
+    #[arg(long, default_value_t = 20)]
+    repairs: u32,
 
     /// Leaders that end, as many by a signal that they can answer as by one that they cannot
     #[arg(long, default_value_t = 10)]
@@ -44,29 +44,28 @@ pub(crate) struct Options {
 /// What the bench of the `operator` package writes. Times are in milliseconds.
 #[derive(Debug, Deserialize)]
 struct Figures {
-    services: u32,
+    stores: u32,
     few: u32,
+    /// Objects of one store.
+    objects: u32,
     changes: u32,
-    rest_seconds: u32,
     latency_few: Percentiles,
     bare_few: Percentiles,
     latency_many: Percentiles,
     bare_many: Percentiles,
+    latency_beside_broken: Percentiles,
+    repairs: u32,
     drift: Percentiles,
+    rollback: Percentiles,
     takeovers: u32,
     takeover_farewell: Percentiles,
     takeover_crash: Percentiles,
+    rest_seconds: u32,
     writes_at_rest: u32,
     cpu_percent: f64,
     memory_base_kib: f64,
-    memory_warm_kib: f64,
+    memory_few_kib: f64,
     memory_full_kib: f64,
-    objects: u32,
-    stores: u32,
-    store_objects: u32,
-    few_stores: u32,
-    memory_few_stores_kib: f64,
-    memory_stores_kib: f64,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -96,9 +95,9 @@ fn measure(step: &Step, options: &Options) -> Result<Figures> {
     let bench = if options.debug { bench.args(["--profile", "dev"]) } else { images::as_released(bench) };
     bench
         .arg("--")
-        .args(["--services", &options.services.to_string()])
-        .args(["--changes", &options.changes.to_string()])
         .args(["--stores", &options.stores.to_string()])
+        .args(["--changes", &options.changes.to_string()])
+        .args(["--repairs", &options.repairs.to_string()])
         .args(["--takeovers", &options.takeovers.to_string()])
         .args(["--rest", &options.rest.to_string()])
         .arg("--output")
@@ -110,65 +109,90 @@ fn measure(step: &Step, options: &Options) -> Result<Figures> {
 }
 
 fn render(machine: &str, figures: &Figures) -> String {
-    let Figures { services, few, changes, takeovers, rest_seconds, objects, stores, few_stores, store_objects, .. } =
-        figures;
-    let mut text = format!(
-        "Machine: {machine}.\n\n\
-         The operator as a process of its own, against etcd (in memory, without fsync) and one API server \
-         on the same machine, which take most of the time measured here. No nodes: a puppet in the measuring process writes \
-         the statuses of Deployments. Every service has a ServiceAccount, a Deployment, a Service, an autoscaler and a \
-         disruption budget.\n\n\
-         A change is a new image in the spec of a StoreService, {changes} times one after the other, over all services in \
-         turn; the time runs from before the change is sent until a watch tells of the Deployment with that image. The bare \
-         client makes the same two writes after each of them, where no operator looks, and knows beforehand what to write. \
-         A whole store is one with every default in a namespace of its own, on one PostgreSQL server with all others; what is there \
-         of it are its objects, not the pods that nodes would make of them. \
-         Drift is a Deployment's image changed by hand, until a watch tells that it is back. \
-         A leader ends {takeovers} times by SIGTERM and {takeovers} times by SIGKILL beside one that stands by, while a client \
-         changes a service every 50 ms; the time runs from the signal until the other one has written.\n\n\
-         | | p50, ms | p99, ms |\n|---|---:|---:|\n",
-    );
-    let mut row = |name: &str, times: Percentiles| {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "| {name} | {:.1} | {:.1} |", times.p50, times.p99);
-    };
-    row(&format!("change → child written, {few} services"), figures.latency_few);
-    row(&format!("bare client, {few} services"), figures.bare_few);
-    row(&format!("change → child written, {services} services"), figures.latency_many);
-    row(&format!("bare client, {services} services"), figures.bare_many);
-    row(&format!("drift undone, {few} services"), figures.drift);
-    row("the next leader's first write after a farewell", figures.takeover_farewell);
-    row("… after a crash", figures.takeover_crash);
-    let (few_times, many, bare) = (figures.latency_few, figures.latency_many, figures.bare_few);
-    let _ = write!(
-        text,
-        "\n| | |\n|---|---:|\n\
-         | p50 of the operator ÷ of the bare client | {:.2} |\n\
-         | p99 of the operator ÷ of the bare client | {:.2} |\n\
-         | p99 at {services} services ÷ at {few} | {:.2} |\n\
-         | writes in {rest_seconds} s at rest, {services} services | {} |\n\
-         | … in an hour of the same | {:.0} |\n\
-         | processor time at rest, per cent of a core | {:.2} |\n\
-         | resident memory without objects, MiB | {:.1} |\n\
-         | resident memory with {few} services, after {few} changes of them, MiB | {:.1} |\n\
-         | resident memory with {services} services ({objects} objects), MiB | {:.1} |\n\
-         | … a service more, with its children, KiB | {:.1} |\n\
-         | a whole store more ({store_objects} objects), from {few_stores} stores to {stores}, KiB | {:.1} |\n\n\
-         Writes are those of the operator in the API server's audit log, leases apart. Processor time is that of all threads \
+    let mut text = format!("Machine: {machine}.\n\n{}\n\n", method(figures));
+    text.push_str(&times(figures));
+    text.push('\n');
+    text.push_str(&ratios(figures));
+    text.push_str(
+        "\nWrites are those of the operator in the API server's audit log, leases apart. Processor time is that of all threads \
          in `/proc/<pid>/task/*/schedstat`, memory is `VmRSS` of `/proc/<pid>/status`.\n",
-        few_times.p50 / bare.p50,
-        few_times.p99 / bare.p99,
-        many.p99 / few_times.p99,
-        figures.writes_at_rest,
-        f64::from(figures.writes_at_rest) * 3600.0 / f64::from(*rest_seconds),
-        figures.cpu_percent,
-        figures.memory_base_kib / 1024.0,
-        figures.memory_warm_kib / 1024.0,
-        figures.memory_full_kib / 1024.0,
-        (figures.memory_full_kib - figures.memory_warm_kib) / f64::from(services - few),
-        (figures.memory_stores_kib - figures.memory_few_stores_kib) / f64::from(stores - few_stores),
     );
     text
+}
+
+/// How the figures came about.
+fn method(Figures { objects, changes, repairs, takeovers, .. }: &Figures) -> String {
+    format!(
+        "The operator as a process of its own, against etcd (in memory, without fsync) and one API server on the same machine, \
+         which take most of the time measured here. No nodes: a puppet in the measuring process writes the statuses of \
+         Deployments and Jobs. Each store has every service, in a namespace of its own, with PostgreSQL, Kafka and the cache \
+         outside of the cluster: one PostgreSQL server, on which each has databases of its own, and one broker, whose topics \
+         they share. That makes {objects} objects a store.\n\n\
+         A change is another variable for a service in the spec of a Store, {changes} times one after the other, over all \
+         stores in turn; the time runs from before the change is sent until a watch tells of the Deployment with that \
+         variable. The bare client makes the same three writes (Store, StoreService, Deployment) after each of them, in a group \
+         of resources that no operator looks after, and knows beforehand what to write. Drift is a Deployment's image changed \
+         by hand, {repairs} times, until a watch tells that it is back. A broken store is one whose database server and broker are \
+         nowhere. A rollback starts when a watch tells that the first \
+         Deployment of a version missed its deadline, {repairs} times, and has started when one tells that it has its former \
+         image. A leader ends {takeovers} times by SIGTERM and {takeovers} times by SIGKILL beside one that stands by, while a \
+         client changes a service every 50 ms; the time runs from the signal until the other one has written."
+    )
+}
+
+fn times(figures: &Figures) -> String {
+    let Figures { stores, few, .. } = figures;
+    let rows = [
+        (format!("change → child written, {few} stores"), figures.latency_few),
+        (format!("bare client, {few} stores"), figures.bare_few),
+        (format!("change → child written, {stores} stores"), figures.latency_many),
+        (format!("bare client, {stores} stores"), figures.bare_many),
+        (format!("change → child written, one of {stores} stores broken"), figures.latency_beside_broken),
+        (format!("drift undone, {few} stores"), figures.drift),
+        (format!("deadline missed → the way back begun, {few} stores"), figures.rollback),
+        ("the next leader's first write after a farewell".to_owned(), figures.takeover_farewell),
+        ("… after a crash".to_owned(), figures.takeover_crash),
+    ];
+    let mut text = "| | p50, ms | p99, ms |\n|---|---:|---:|\n".to_owned();
+    for (name, times) in rows {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "| {name} | {:.1} | {:.1} |", times.p50, times.p99);
+    }
+    text
+}
+
+fn ratios(figures: &Figures) -> String {
+    let Figures { stores, few, rest_seconds, writes_at_rest, .. } = figures;
+    let (of_few, of_many) = (figures.latency_few, figures.latency_many);
+    let store_hours = f64::from(*stores) * f64::from(*rest_seconds) / 3600.0;
+    let store = (figures.memory_full_kib - figures.memory_few_kib) / f64::from(stores - few);
+    format!(
+        "| | |\n|---|---:|\n\
+         | p50 of the operator ÷ of the bare client, {few} stores | {:.2} |\n\
+         | p99 of the operator ÷ of the bare client, {few} stores | {:.2} |\n\
+         | p50 of the operator ÷ of the bare client, {stores} stores | {:.2} |\n\
+         | p99 of the operator ÷ of the bare client, {stores} stores | {:.2} |\n\
+         | p99 at {stores} stores ÷ at {few} | {:.2} |\n\
+         | p99 with one of {stores} stores broken ÷ with none | {:.2} |\n\
+         | writes in {rest_seconds} s at rest, {stores} stores | {writes_at_rest} |\n\
+         | … in an hour of one store | {:.2} |\n\
+         | processor time at rest, {stores} stores, per cent of a core | {:.2} |\n\
+         | resident memory without objects, MiB | {:.1} |\n\
+         | resident memory with {few} stores, after the changes of them, MiB | {:.1} |\n\
+         | resident memory with {stores} stores, MiB | {:.1} |\n\
+         | … a store more, KiB | {store:.1} |\n",
+        of_few.p50 / figures.bare_few.p50,
+        of_few.p99 / figures.bare_few.p99,
+        of_many.p50 / figures.bare_many.p50,
+        of_many.p99 / figures.bare_many.p99,
+        of_many.p99 / of_few.p99,
+        figures.latency_beside_broken.p99 / of_many.p99,
+        f64::from(*writes_at_rest) / store_hours,
+        figures.cpu_percent,
+        figures.memory_base_kib / 1024.0,
+        figures.memory_few_kib / 1024.0,
+        figures.memory_full_kib / 1024.0,
+    )
 }
 
 #[cfg(test)]
@@ -179,22 +203,28 @@ mod tests {
     fn figures_of_the_bench_become_ratios() {
         let times = |p50: f64, p99: f64| serde_json::json!({"p50": p50, "p99": p99});
         let figures = serde_json::json!({
-            "services": 500, "few": 10, "changes": 100, "rest_seconds": 60,
-            "latency_few": times(20.0, 40.0), "bare_few": times(16.0, 32.0), "latency_many": times(22.0, 50.0),
-            "bare_many": times(16.0, 33.0), "drift": times(10.0, 30.0), "takeovers": 10, "takeover_farewell": times(100.0, 200.0), "takeover_crash": times(9000.0, 10000.0), "writes_at_rest": 2, "cpu_percent": 0.125,
-            "memory_base_kib": 20480, "memory_warm_kib": 20980,
-            "memory_full_kib": 45480, "objects": 3000,
-            "stores": 24, "few_stores": 4, "store_objects": 60, "memory_few_stores_kib": 20080, "memory_stores_kib": 22080,
+            "stores": 500, "few": 10, "objects": 40, "changes": 100,
+            "latency_few": times(20.0, 40.0), "bare_few": times(16.0, 32.0),
+            "latency_many": times(24.0, 50.0), "bare_many": times(16.0, 25.0),
+            "latency_beside_broken": times(24.0, 55.0),
+            "repairs": 20, "drift": times(10.0, 30.0), "rollback": times(30.0, 60.0),
+            "takeovers": 10, "takeover_farewell": times(100.0, 200.0), "takeover_crash": times(9000.0, 10000.0),
+            "rest_seconds": 600, "writes_at_rest": 250, "cpu_percent": 0.125,
+            "memory_base_kib": 15360, "memory_few_kib": 20480, "memory_full_kib": 45080,
         });
         let text = render("2 cores", &serde_json::from_value(figures).unwrap());
         for expected in [
-            "| change → child written, 500 services | 22.0 | 50.0 |",
+            "That makes 40 objects a store.",
+            "| change → child written, 500 stores | 24.0 | 50.0 |",
+            "| deadline missed → the way back begun, 10 stores | 30.0 | 60.0 |",
             "| … after a crash | 9000.0 | 10000.0 |",
-            "| p99 of the operator ÷ of the bare client | 1.25 |",
-            "| p99 at 500 services ÷ at 10 | 1.25 |",
-            "| … in an hour of the same | 120 |",
-            "| … a service more, with its children, KiB | 50.0 |",
-            "| a whole store more (60 objects), from 4 stores to 24, KiB | 100.0 |",
+            "| p99 of the operator ÷ of the bare client, 10 stores | 1.25 |",
+            "| p50 of the operator ÷ of the bare client, 500 stores | 1.50 |",
+            "| p99 at 500 stores ÷ at 10 | 1.25 |",
+            "| p99 with one of 500 stores broken ÷ with none | 1.10 |",
+            "| … in an hour of one store | 3.00 |",
+            "| processor time at rest, 500 stores, per cent of a core | 0.12 |",
+            "| … a store more, KiB | 50.2 |",
         ] {
             assert!(text.contains(expected), "{expected} is not in\n{text}");
         }

@@ -91,27 +91,33 @@ fn an_autoscaled_service_that_lacks_pods_counts_them_and_says_why() {
 }
 
 #[test]
-fn an_autoscaler_that_cannot_measure_the_pods_is_told_of_and_the_service_stays_ready() {
+fn an_autoscaler_that_cannot_measure_the_pods_for_long_is_told_of_and_the_service_stays_ready() {
     let auto = service(&json!({"autoscaling": {"minReplicas": 1, "maxReplicas": 3}}));
     let all = json!({"replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1});
     let mut seen = seen(1, (3, 3), &all, &[]);
-    let mut with = |reason: &str| {
+    let mut with = |reason: &str, age: SignedDuration| {
         let autoscaler = json!({
             "spec": {"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "x"}},
             "status": {"desiredReplicas": 1, "conditions": [
                 {"type": "AbleToScale", "status": "True"},
-                {"type": "ScalingActive", "status": "False", "reason": reason, "message": "no metrics returned"},
+                {
+                    "type": "ScalingActive", "status": "False", "reason": reason, "message": "no metrics returned",
+                    "lastTransitionTime": (now() - age).to_string(),
+                },
             ]},
         });
         seen.autoscaler = Some(Arc::new(serde_json::from_value(autoscaler).unwrap()));
-        told(&auto, &seen)
+        (told(&auto, &seen), told_in(&seen, now()))
     };
-    let [ready, progressing] = with("FailedGetResourceMetric");
-    assert!(ready.0 && !progressing.0);
+    let ([ready, progressing], look) = with("FailedGetResourceMetric", IDLE);
+    assert!(ready.0 && !progressing.0 && look.is_none());
     for message in [ready.2, progressing.2] {
         assert!(message.ends_with("the autoscaler does not scale: no metrics returned"), "{message}");
     }
-    assert!(!with("ScalingDisabled")[0].2.contains("autoscaler"));
+    let (young, look) = with("FailedGetResourceMetric", SignedDuration::from_mins(1));
+    assert!(!young[0].2.contains("autoscaler"), "{young:?}");
+    assert_eq!(look, Some(Duration::from_mins(4)));
+    assert!(!with("ScalingDisabled", IDLE).0[0].2.contains("autoscaler"));
 }
 
 #[test]
