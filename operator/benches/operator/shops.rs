@@ -65,6 +65,7 @@ impl<'a> Shops<'a> {
         });
         last.edit("Store", NAME, &json!({"spec": nowhere})).await;
         last.until_it_says("StoreDatabase", NAME, "Ready", false).await;
+        self.come_to_rest().await;
         others
     }
 
