@@ -252,7 +252,8 @@ async fn a_volume_that_is_to_grow_has_its_class_looked_at(cluster: &Cluster) -> 
     told(&space, &store, "StorageReady", "VolumeExpansionUnsupported").await?;
     space.delete(STORES, store.name()).await?;
     space.wait_gone(STORES, store.name(), READY).await?;
-    cluster.kubectl().run(["delete", "persistentvolume", space.name()]).await?;
+    // It goes with the claim that is bound to it.
+    cluster.kubectl().run(["delete", "persistentvolume", space.name(), "--wait=false"]).await?;
     space.remove(READY).await
 }
 
