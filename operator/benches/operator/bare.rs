@@ -47,12 +47,15 @@ impl<'a> Bare<'a> {
         let store = copy(shop, "Store", NAME).await;
         let write = PatchParams::apply(MANAGER).force();
         stores.patch(NAME, &write, &Patch::Apply(&store)).await.expect("a Store can be copied");
-        Self {
-            space,
-            store: stores,
-            service: Copied { api: services, object: copy(shop, "StoreService", DEPLOYMENT).await },
-            deployment: Copied { api: deployments, object: copy(shop, "Deployment", DEPLOYMENT).await },
+        let service = Copied { api: services, object: copy(shop, "StoreService", DEPLOYMENT).await };
+        service.write(&service.object).await;
+        // A write of an object costs the more the more it says.
+        for (api, name, kind) in [(&stores, NAME, "Store"), (&service.api, DEPLOYMENT, "StoreService")] {
+            let status = status(shop, kind, name).await;
+            api.patch_status(name, &write, &Patch::Apply(&status)).await.expect("a status can be copied");
         }
+        let deployment = Copied { api: deployments, object: copy(shop, "Deployment", DEPLOYMENT).await };
+        Self { space, store: stores, service, deployment }
     }
 
     /// Changes the Store, then the service, then the Deployment, each once the one before is written.
@@ -115,6 +118,19 @@ async fn copy(shop: &Space<'_>, kind: &str, name: &str) -> Value {
     let mut object = shop.get(kind, name).await.expect("the operator made it");
     object["metadata"] = json!({"name": name});
     object.as_object_mut().expect("an object").remove("status");
+    elsewhere(object)
+}
+
+/// The status of an object, as it is written.
+async fn status(shop: &Space<'_>, kind: &str, name: &str) -> Value {
+    let mut object = shop.get(kind, name).await.expect("the operator made it");
+    object["metadata"] = json!({"name": name});
+    object.as_object_mut().expect("an object").remove("spec");
+    elsewhere(object)
+}
+
+/// The object in the group that no operator looks after, if it is of ours.
+fn elsewhere(mut object: Value) -> Value {
     if let Some((group, version)) = object["apiVersion"].as_str().and_then(|version| version.split_once('/'))
         && group == api::GROUP
     {

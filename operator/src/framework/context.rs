@@ -1,6 +1,6 @@
 //! What a reconciliation may use.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use kube::Client;
 
@@ -51,6 +51,11 @@ impl Context {
     /// The same for one reconciliation.
     pub(super) fn of_one(&self, slot: Slot) -> Self {
         Self { written: Written::default(), slot, ..self.clone() }
+    }
+
+    /// Stands aside for a time, without a place among those that work.
+    pub(crate) async fn pause(&self, time: Duration) {
+        self.slot.outside(tokio::time::sleep(time)).await;
     }
 
     /// The operator's own namespace: that of its service account, or of the kubeconfig's context.

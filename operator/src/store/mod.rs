@@ -22,12 +22,16 @@ use kube::runtime::controller::Action;
 
 #[cfg(test)]
 pub(crate) use self::build::parts::network_of;
-use self::error::StoreError;
 pub(crate) use self::sleep::sleeps;
+use self::{apply::Part, error::StoreError};
 use crate::framework::{Context, Reconciler, add_finalizer, write_status};
 
 /// How often the class of a volume is looked at that cannot grow: storage classes are not watched.
 const STORAGE_POLL: Duration = Duration::from_secs(10);
+
+/// How long the services that were just written have the API server for themselves, before it is told how far the store
+/// is. Half of the time from a change to new pods is the API server's, and a status is a large write that nobody waits for.
+const COURTESY: Duration = Duration::from_millis(50);
 
 /// Makes the cluster hold what a Store describes.
 pub(crate) struct StoreReconciler;
@@ -52,6 +56,9 @@ impl Reconciler for StoreReconciler {
         let children = build::build(&validated, &plan);
         // The children are many and large: they need not live in every reconciliation that waits.
         let wrote = Box::pin(apply::apply(context, &store, &validated, &seen, &plan, children)).await?;
+        if wrote.any_of(Part::Services) {
+            context.pause(COURTESY).await;
+        }
         let before = store.status.as_ref();
         let (status, findings) = status::derive(&validated, &seen, &plan, before, &wrote, context.clock.now());
         write_status(context, &*store, status, findings).await?;

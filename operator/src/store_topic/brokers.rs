@@ -58,8 +58,9 @@ pub enum BrokerError {
     Unreachable {
         /// The addresses asked.
         bootstrap: String,
-        /// What the client library said.
-        source: KafkaError,
+        /// What the client library said, if that is more than that nobody answers. Its words for mere silence depend on
+        /// which of its clocks runs out first, and a condition is to say the same for as long as nothing changes.
+        source: Option<KafkaError>,
     },
     /// A request got no answer.
     #[error("the brokers did not {action}")]
@@ -196,8 +197,7 @@ impl Brokers {
         })
         .await
         .map_err(|_| BrokerError::Stopping)?;
-        let unreachable = |source| BrokerError::Unreachable { bootstrap: this.bootstrap.clone(), source };
-        let mut observed = shapes.map_err(unreachable)?;
+        let mut observed = shapes.map_err(|source| unreachable(&this.bootstrap, source))?;
         this.observe_config(&mut observed).await?;
         Ok((this, observed))
     }
@@ -272,6 +272,13 @@ impl Drop for Brokers {
             spawn_blocking(move || drop(admin));
         }
     }
+}
+
+fn unreachable(bootstrap: &str, source: KafkaError) -> BrokerError {
+    use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, OperationTimedOut};
+    let is_silence =
+        matches!(source.rdkafka_error_code(), Some(AllBrokersDown | BrokerTransportFailure | OperationTimedOut));
+    BrokerError::Unreachable { bootstrap: bootstrap.to_owned(), source: (!is_silence).then_some(source) }
 }
 
 /// What to say of a topic that is not as wanted though every request was answered.

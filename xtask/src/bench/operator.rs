@@ -131,7 +131,7 @@ fn method(Figures { objects, changes, repairs, takeovers, .. }: &Figures) -> Str
          A change is another variable for a service in the spec of a Store, {changes} times one after the other, over all \
          stores in turn; the time runs from before the change is sent until a watch tells of the Deployment with that \
          variable. The bare client makes the same three writes (Store, StoreService, Deployment) after each of them, in a group \
-         of resources that no operator looks after, and knows beforehand what to write. Drift is a Deployment's image changed \
+         of resources that no operator looks after, on objects with the same statuses, and knows beforehand what to write. Drift is a Deployment's image changed \
          by hand, {repairs} times, until a watch tells that it is back. A broken store is one whose database server and broker are \
          nowhere. A rollback starts when a watch tells that the first \
          Deployment of a version missed its deadline, {repairs} times, and has started when one tells that it has its former \

@@ -17,3 +17,17 @@ async fn brokers_that_say_nothing_keep_no_lease() {
     gate.leave();
     assert_eq!(timeout(MOMENT, talk).await.unwrap().unwrap_err(), NotLeading);
 }
+
+#[test]
+fn silence_is_told_in_the_same_words_whichever_clock_runs_out() {
+    use RDKafkaErrorCode::{Authentication, BrokerTransportFailure, OperationTimedOut};
+    let told = |code| unreachable("kafka:9092", KafkaError::MetadataFetch(code));
+    let words = |error: BrokerError| {
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        (error.to_string(), source)
+    };
+    assert_eq!(words(told(BrokerTransportFailure)), words(told(OperationTimedOut)));
+    let (message, source) = words(told(Authentication));
+    assert_eq!(message, "no broker answers at kafka:9092");
+    assert!(source.is_some_and(|source| source.contains("Authentication")));
+}
