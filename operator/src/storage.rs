@@ -7,6 +7,8 @@ mod quantity;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use api::{ANNOTATION_STORAGE, ANNOTATION_STORE_UID, ConditionType, Reason, Storage};
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -23,12 +25,15 @@ use crate::framework::{ApplyError, Context, apply, delete_as_seen};
 
 const STORAGE: &str = "storage";
 
+/// How often the class of a volume is looked at that cannot grow or is not there: storage classes are not watched.
+pub(crate) const CLASS_POLL: Duration = Duration::from_millis(1500);
+
 /// What is known of a volume before anything is written.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Observed {
     /// The claim, if it exists.
     pub(crate) claim: Option<PersistentVolumeClaim>,
-    /// The storage class of the claim; only asked for when the claim must grow.
+    /// The storage class of the claim; only asked for when it makes a difference ([`needs_class`]).
     pub(crate) class: Option<Class>,
 }
 
@@ -37,15 +42,18 @@ pub(crate) struct Observed {
 pub(crate) enum Class {
     /// Whether it can grow volumes.
     Grows(bool),
+    /// There is none of that name.
+    Missing,
     /// The operator has no right to read classes, which belong to no namespace.
     Hidden,
 }
 
-/// Reads a storage class, if there is one of that name.
-pub(crate) async fn read_class(context: &Context, name: &str) -> Result<Option<Class>, kube::Error> {
+/// Reads a storage class.
+pub(crate) async fn read_class(context: &Context, name: &str) -> Result<Class, kube::Error> {
     match Api::<StorageClass>::all(context.client.clone()).get_opt(name).await {
-        Ok(found) => Ok(found.map(|class| Class::Grows(class.allow_volume_expansion == Some(true)))),
-        Err(kube::Error::Api(answer)) if answer.code == 403 => Ok(Some(Class::Hidden)),
+        Ok(Some(class)) => Ok(Class::Grows(class.allow_volume_expansion == Some(true))),
+        Ok(None) => Ok(Class::Missing),
+        Err(kube::Error::Api(answer)) if answer.code == 403 => Ok(Class::Hidden),
         Err(error) => Err(error),
     }
 }
@@ -94,6 +102,11 @@ pub(crate) struct Asked {
 pub(crate) enum State {
     /// There is no claim yet, or nothing is bound to it.
     Pending,
+    /// Nothing is bound to the claim, because its storage class does not exist.
+    Classless {
+        /// The name of the class.
+        class: String,
+    },
     /// Nothing is bound to the claim, and it asks for something else than the spec.
     Replaced {
         /// What the spec wants.
@@ -135,10 +148,13 @@ pub(crate) enum State {
     },
 }
 
-/// Whether a volume is bound to the claim, and the claim asks for less than wanted, so that its class must be read.
-pub(crate) fn must_grow(want: &Storage, claim: Option<&PersistentVolumeClaim>) -> bool {
-    let bound = claim.filter(|claim| !is_unbound(claim));
-    bound.and_then(requested).is_some_and(|have| less(have, &Quantity::from(&want.size)))
+/// Whether the claim's class must be read: no volume is bound to the claim, and the spec names the class, or one is, and the
+/// claim asks for less than wanted.
+pub(crate) fn needs_class(want: &Storage, claim: &PersistentVolumeClaim) -> bool {
+    if is_unbound(claim) {
+        return want.class_name.is_some();
+    }
+    requested(claim).is_some_and(|have| less(have, &Quantity::from(&want.size)))
 }
 
 /// What to ask for. `store`: uid of the Store whose data it is to be, if it is a Store's. What was asked for on behalf of a
@@ -153,7 +169,9 @@ pub(crate) fn claim(storage: &Storage, store: Option<&str>, observed: &Observed)
     let (asked, class) = (Asked::of(claim).filter(|_| is_ours), class_of(claim).map(str::to_owned));
     if is_unbound(claim) {
         return if is_as_asked(&want, have, asked.as_ref(), class.as_deref()) {
-            Claim { size: have.clone(), class, asked: want, state: State::Pending }
+            let missing = class.clone().filter(|_| observed.class == Some(Class::Missing));
+            let state = missing.map_or(State::Pending, |class| State::Classless { class });
+            Claim { size: have.clone(), class, asked: want, state }
         } else {
             new(State::Replaced { want: want.to_string() })
         };
@@ -199,7 +217,7 @@ fn too_small(observed: Option<Class>, class: Option<String>, have: &Quantity, wa
     match observed {
         Some(Class::Grows(true)) => State::Resizing,
         Some(Class::Hidden) => State::Hidden { have, want },
-        Some(Class::Grows(false)) | None => State::Unsupported { class, have, want },
+        Some(Class::Grows(false) | Class::Missing) | None => State::Unsupported { class, have, want },
     }
 }
 
@@ -243,7 +261,7 @@ impl std::fmt::Display for Asked {
 impl State {
     /// Whether only something that no watch tells of can make it better.
     pub(crate) fn waits_for_its_class(&self) -> bool {
-        matches!(self, Self::Unsupported { .. })
+        matches!(self, Self::Unsupported { .. } | Self::Classless { .. })
     }
 
     /// The condition `StorageReady`: its status, reason and message. `claim` is the claim's name.
@@ -252,6 +270,13 @@ impl State {
         let (ready, reason, message) = match self {
             Self::Ready => (true, Reason::AllReady, format!("{name} has its size")),
             Self::Pending => (false, Reason::VolumePending, format!("{name} waits for a volume")),
+            Self::Classless { class } => {
+                let message = format!(
+                    "{name} waits for storage class {class}, which does not exist: create it, or put the name of one that \
+                     does as storage.className",
+                );
+                (false, Reason::StorageClassMissing, message)
+            }
             Self::Replaced { want } => {
                 (false, Reason::VolumePending, format!("{name} has no volume yet and is made anew, to ask for {want}"))
             }
@@ -297,6 +322,7 @@ impl State {
                 )
             }
             Self::Pending
+            | Self::Classless { .. }
             | Self::Replaced { .. }
             | Self::Ready
             | Self::Resizing

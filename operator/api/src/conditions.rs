@@ -170,6 +170,8 @@ reasons! {
     ConfigMapMissing,
     /// A claim waits for its volume.
     VolumePending,
+    /// The storage class of a claim does not exist.
+    StorageClassMissing,
     /// A volume is growing.
     VolumeResizing,
     /// The storage class cannot grow volumes.

@@ -77,7 +77,7 @@ fn a_claim_that_somebody_made_larger_is_not_made_smaller() {
 #[test]
 fn a_claim_grows_where_its_class_agrees() {
     let small = bound_as_asked("1Gi", "1Gi");
-    assert!(must_grow(&size("2Gi"), Some(&small)));
+    assert!(needs_class(&size("2Gi"), &small));
     let grown = planned(&size("2Gi"), small, Some(Class::Grows(true)));
     assert_eq!((grown.size, grown.asked.to_string()), (quantity("2Gi"), "2Gi".to_owned()));
     assert_eq!(grown.state, State::Resizing);
@@ -141,6 +141,22 @@ fn a_volume_stays_in_its_class() {
 }
 
 #[test]
+fn a_claim_whose_class_does_not_exist_says_which_and_is_looked_at_again() {
+    let want = in_class("1Gi", "local-path");
+    let waiting = || pending("1Gi", Some("1Gi local-path"));
+    assert!(needs_class(&want, &waiting()) && !needs_class(&size("1Gi"), &waiting()));
+    let claim = planned(&want, waiting(), Some(Class::Missing));
+    assert!(claim.state.waits_for_its_class());
+    let (ready, reason, message) = told(&claim.state);
+    assert_eq!((ready, reason), (false, Reason::StorageClassMissing));
+    assert!(message.contains("storage class local-path"), "{message}");
+    assert_eq!((claim.size, claim.class.as_deref()), (quantity("1Gi"), Some("local-path")));
+    for known in [Class::Grows(false), Class::Hidden] {
+        assert_eq!(planned(&want, waiting(), Some(known)).state, State::Pending);
+    }
+}
+
+#[test]
 fn a_claim_without_a_volume_is_made_anew_when_the_spec_asks_for_another() {
     for (want, seen) in [
         (size("1Gi"), pending("9Ti", Some("9Ti"))),
@@ -148,7 +164,6 @@ fn a_claim_without_a_volume_is_made_anew_when_the_spec_asks_for_another() {
         (in_class("1Gi", "fast"), pending("1Gi", Some("1Gi"))),
         (size("1Gi"), pending("1Gi", Some("1Gi local-path"))),
     ] {
-        assert!(!must_grow(&want, Some(&seen)));
         let anew = planned(&want, seen, None);
         assert!(matches!(anew.state, State::Replaced { .. }), "{anew:?}");
         assert_eq!(told(&anew.state).1, Reason::VolumePending);

@@ -152,9 +152,11 @@ async fn observed(
     want: Option<&Storage>,
 ) -> Result<storage::Observed, DereferenceError> {
     let claim = context.cache.get::<PersistentVolumeClaim>(space, claim);
-    let grows = want.is_some_and(|want| storage::must_grow(want, claim.as_deref()));
-    let class = match claim.as_deref().and_then(storage::class_of).filter(|_| grows) {
-        Some(name) => storage::read_class(context, name).await.map_err(DereferenceError::of("StorageClass", name))?,
+    let needed = claim.as_deref().filter(|claim| want.is_some_and(|want| storage::needs_class(want, claim)));
+    let class = match needed.and_then(storage::class_of) {
+        Some(name) => {
+            Some(storage::read_class(context, name).await.map_err(DereferenceError::of("StorageClass", name))?)
+        }
         None => None,
     };
     Ok(storage::Observed { claim: claim.as_deref().cloned(), class })

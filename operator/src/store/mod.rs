@@ -24,10 +24,10 @@ use kube::runtime::controller::Action;
 pub(crate) use self::build::parts::network_of;
 pub(crate) use self::sleep::sleeps;
 use self::{apply::Part, error::StoreError};
-use crate::framework::{Context, Reconciler, add_finalizer, write_status};
-
-/// How often the class of a volume is looked at that cannot grow: storage classes are not watched.
-const STORAGE_POLL: Duration = Duration::from_secs(10);
+use crate::{
+    framework::{Context, Reconciler, add_finalizer, write_status},
+    storage::CLASS_POLL,
+};
 
 /// How long the services that were just written have the API server for themselves, before it is told how far the store
 /// is. Half of the time from a change to new pods is the API server's, and a status is a large write that nobody waits for.
@@ -63,7 +63,7 @@ impl Reconciler for StoreReconciler {
         let (status, findings) = status::derive(&validated, &seen, &plan, before, &wrote, context.clock.now());
         write_status(context, &*store, status, findings).await?;
         let unseen = validated.servers().any(|(_, server)| server.claim.state.waits_for_its_class());
-        let look = plan::look_again(&plan, &seen).into_iter().chain(unseen.then_some(STORAGE_POLL)).min();
+        let look = plan::look_again(&plan, &seen).into_iter().chain(unseen.then_some(CLASS_POLL)).min();
         Ok(look.map_or_else(Action::await_change, Action::requeue))
     }
 }

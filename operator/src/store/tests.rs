@@ -76,7 +76,7 @@ async fn a_store_with_a_volume_that_cannot_grow_looks_at_its_class_again() {
     let (scenario, context, mut writers) = Scenario::of(calls);
     writers.claims.apply_watcher_event(&Event::Apply(serde_json::from_value(claim).unwrap()));
     let action = Box::pin(StoreReconciler.reconcile(&context, Arc::new(store()))).await.unwrap();
-    assert_eq!(action, Action::requeue(STORAGE_POLL));
+    assert_eq!(action, Action::requeue(CLASS_POLL));
     scenario.finish();
 }
 

@@ -44,8 +44,9 @@ impl Parts {
     pub(super) fn first_trouble(&self) -> Option<&(Reason, String)> {
         let parts = [&self.database, &self.events, &self.cache, &self.services, &self.storage];
         let mut troubles = parts.into_iter().filter_map(|part| part.as_ref().err());
-        // What needs someone's hand is told before what passes.
-        troubles.clone().find(|(reason, _)| reason.is_failure()).or_else(|| troubles.next())
+        // What keeps pods from a volume is told before the pods, and what needs someone's hand before what passes.
+        let cause = troubles.clone().find(|(reason, _)| *reason == Reason::StorageClassMissing);
+        cause.or_else(|| troubles.clone().find(|(reason, _)| reason.is_failure())).or_else(|| troubles.next())
     }
 }
 

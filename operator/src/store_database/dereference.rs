@@ -229,7 +229,7 @@ impl Reader<'_> {
         let superuser = self.get("Secret", &names.superuser_secret()).await?;
         let want = spec.managed.as_ref().map(|managed| &managed.storage);
         let class = match &claim {
-            Some(claim) if want.is_some_and(|want| storage::must_grow(want, Some(claim))) => {
+            Some(claim) if want.is_some_and(|want| storage::needs_class(want, claim)) => {
                 self.storage_class(claim).await?
             }
             _ => None,
@@ -254,7 +254,7 @@ impl Reader<'_> {
         let Some(name) = storage::class_of(claim) else {
             return Ok(None);
         };
-        storage::read_class(self.context, name).await.map_err(failed("StorageClass", name))
+        storage::read_class(self.context, name).await.map(Some).map_err(failed("StorageClass", name))
     }
 }
 

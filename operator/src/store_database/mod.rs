@@ -34,6 +34,7 @@ use self::{
 use crate::{
     framework::{Context, Reconciler, add_finalizer, converse, followed, of_server, patience, reach, write_status},
     refused::{self, Podless},
+    storage::CLASS_POLL,
 };
 
 /// How soon to look again whether what stands in the way has gone.
@@ -92,9 +93,11 @@ fn next_look(of: &Validated, outcome: Option<&Outcome>, progress: &Progress, now
     if progress.under_way() {
         return Action::requeue(ROTATING);
     }
+    if of.waits_for_its_class() {
+        return Action::requeue(CLASS_POLL);
+    }
     let is_taken = outcome.is_some_and(|outcome| outcome.values().any(Result::is_err));
-    // Storage classes are not watched.
-    if is_taken || !progress.blocked.is_empty() || of.waits_for_its_class() {
+    if is_taken || !progress.blocked.is_empty() {
         return Action::requeue(IN_THE_WAY);
     }
     let due = of.credentials.values().filter_map(|held| rotation::due_in(&of.wish, held, now)).min();

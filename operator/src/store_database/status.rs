@@ -151,7 +151,9 @@ fn storage_finding(validated: &Validated) -> Option<Finding> {
 /// Ready is what every part is; else it repeats the first that is not, with its cause.
 fn readiness(validated: &Validated, parts: &[Finding], outcome: Option<&Outcome>) -> Finding {
     let condition = ConditionType::Ready;
-    if let Some(part) = parts.iter().find(|part| !part.holds) {
+    // Without its class there is no volume, and without that no pod.
+    let cause = parts.iter().find(|part| part.reason == Reason::StorageClassMissing);
+    if let Some(part) = cause.or_else(|| parts.iter().find(|part| !part.holds)) {
         return Finding::no(condition, part.reason, part.message.clone());
     }
     let Some(outcome) = outcome else {

@@ -16,7 +16,7 @@ use kube::runtime::controller::Action;
 use serde_json::{Value, json};
 
 use super::{
-    IN_THE_WAY, build,
+    CLASS_POLL, build,
     credential::Credential,
     dereference::{AdminReads, ManagedReads, Reads, ServerReads},
     error::ValidateError,
@@ -325,7 +325,7 @@ fn a_volume_that_cannot_grow_is_not_ready_and_keeps_its_size() {
     assert_eq!((findings[0].holds, findings[0].reason), (false, Reason::VolumeExpansionUnsupported));
     // Its class may be changed, and nobody tells.
     let next = |of: &Validated| next_look(of, Some(&outcome(of, false)), &Progress::default(), Timestamp::UNIX_EPOCH);
-    assert_eq!(next(&validated), Action::requeue(IN_THE_WAY));
+    assert_eq!(next(&validated), Action::requeue(CLASS_POLL));
     assert_eq!(next(&running()), Action::await_change());
 }
 

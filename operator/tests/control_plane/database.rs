@@ -122,6 +122,43 @@ async fn a_login_secret_that_is_deleted_comes_back_with_the_other_role_and_the_l
     space.ready("StoreDatabase", "green").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_is_older_than_its_interval_is_replaced_by_itself() {
+    let tenants = Tenants::default();
+    let space = cluster().await.space().await;
+    let _operator = space.operator(program(), None).await;
+    space.apply(&administrator()).await;
+    let mut database = database(&tenants, &space, &["auth"], "Delete");
+    database["spec"]["passwordRotation"] = json!({"interval": "1h"});
+    space.apply(&database).await;
+    space.ready("StoreDatabase", "green").await;
+    let login = async || space.get("Secret", "green-auth-database").await.unwrap()["data"].clone();
+    let young = login().await;
+    // Nothing is due yet.
+    space.edit("StoreDatabase", "green", &json!({"metadata": {"labels": {"example.com/note": "look"}}})).await;
+    space.ready("StoreDatabase", "green").await;
+    assert_eq!(login().await, young);
+
+    // An hour passes, as far as its Secret says.
+    let old = json!({"metadata": {"annotations": {"greencommerce.dev/rotated-at": "2026-01-01T00:00:00Z"}}});
+    space.edit("Secret", "green-auth-database", &old).await;
+
+    let other = format!("{}_auth-b", space.identifier());
+    eventually("the other role to be in use and the one before to be closed", || async {
+        let object = space.get("StoreDatabase", "green").await.unwrap_or_default();
+        object["status"]["databases"][0]["username"] == other.as_str()
+            && space.says("StoreDatabase", "green", "Rotating", false).await
+    })
+    .await;
+    let (user, password) = (&login().await["username"], &login().await["password"]);
+    assert_ne!((user, password), (&young["username"], &young["password"]));
+    // It was once: the next is due in an hour.
+    let rotated = space.get("Secret", "green-auth-database").await.unwrap();
+    let at: jiff::Timestamp =
+        rotated["metadata"]["annotations"]["greencommerce.dev/rotated-at"].as_str().unwrap().parse().unwrap();
+    assert!(at > "2026-01-01T00:00:00Z".parse().unwrap());
+}
+
 /// The secret of the server's administrator, as a user writes it.
 pub(crate) fn administrator() -> Value {
     json!({
