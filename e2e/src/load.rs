@@ -6,13 +6,15 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use reqwest::Method;
+use serde_json::Value;
 use tokio::{
     sync::watch,
     task::JoinSet,
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use crate::{Report, Shop};
+use crate::{Report, Shop, unique};
 
 /// Longer than this, a shopper has gone: it counts as failed.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -24,6 +26,8 @@ const IN_FLIGHT: usize = 500;
 pub struct Shot {
     shop: Shop,
     path: String,
+    /// What is posted; nothing where it is only looked.
+    body: Option<Value>,
 }
 
 /// A load that runs until it is told to stop.
@@ -45,7 +49,17 @@ impl Shot {
     /// `GET path`, as whoever `shop` is.
     #[must_use]
     pub fn get(shop: &Shop, path: &str) -> Self {
-        Self { shop: shop.clone(), path: path.to_owned() }
+        Self { shop: shop.clone(), path: path.to_owned(), body: None }
+    }
+
+    /// `POST path`, each time under a key of its own, so that whoever repeats it on the way does not repeat what it does.
+    #[must_use]
+    pub fn post(shop: &Shop, path: &str, body: Value) -> Self {
+        Self { body: Some(body), ..Self::get(shop, path) }
+    }
+
+    fn method(&self) -> Method {
+        if self.body.is_some() { Method::POST } else { Method::GET }
     }
 }
 
@@ -116,8 +130,12 @@ impl Sender {
         let shot = &self.shots[number % self.shots.len()];
         let new = (number / self.shots.len()) % 2 == 1;
         let client = if new { &self.fresh } else { &self.kept };
-        let line = format!("GET {} over a {} connection", shot.path, if new { "new" } else { "kept" });
-        let mut request = client.get(format!("{}{}", shot.shop.base(), shot.path));
+        let (method, kind) = (shot.method(), if new { "new" } else { "kept" });
+        let line = format!("{method} {} over a {kind} connection", shot.path);
+        let mut request = client.request(method, format!("{}{}", shot.shop.base(), shot.path));
+        if let Some(body) = &shot.body {
+            request = request.header("idempotency-key", unique("load")).header("if-match", "*").json(body);
+        }
         if let Some(token) = shot.shop.token() {
             request = request.bearer_auth(token);
         }

@@ -19,6 +19,8 @@ pub struct Failure {
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     succeeded: usize,
+    /// How many of them wrote something.
+    written: usize,
     failures: Vec<Failure>,
     latencies: Vec<Duration>,
     /// What the load was to send, had every second its requests.
@@ -31,6 +33,7 @@ impl Report {
             self.failures.push(Failure { at, request: request.to_owned(), text });
         } else {
             self.succeeded += 1;
+            self.written += usize::from(request.starts_with("POST "));
             self.latencies.push(took);
         }
     }
@@ -39,6 +42,17 @@ impl Report {
     #[must_use]
     pub fn succeeded(&self) -> usize {
         self.succeeded
+    }
+
+    /// Those of them that wrote something.
+    #[must_use]
+    pub fn written(&self) -> usize {
+        self.written
+    }
+
+    /// Notes what no single request could see.
+    pub(crate) fn fail(&mut self, text: String) {
+        self.failures.push(Failure { at: Duration::ZERO, request: "afterwards".to_owned(), text });
     }
 
     /// Every request that failed.

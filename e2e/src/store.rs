@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde_json::{Value, json};
 
 use crate::{
-    DEPLOYMENTS, PODS, STORES, Seen, Space,
+    DEPLOYMENTS, PODS, SECRETS, STORES, Seen, Space,
     diagnostics::{condition, conditions, is_ready},
     wait_until,
 };
@@ -104,6 +105,20 @@ impl Store {
         let pods = self.space.select(PODS, &labels).await?;
         // Migrations are of a service too, and end.
         Ok(pods.into_iter().filter(|pod| pod["status"]["phase"] != "Succeeded").collect())
+    }
+
+    /// The address of a service's database, with the service's login.
+    pub async fn login(&self, service: &str) -> Result<String> {
+        let secret = self.space.get(SECRETS, &self.child(&format!("{service}-database"))).await?;
+        let uri = BASE64.decode(secret["data"]["uri"].as_str().context("a login without an address")?)?;
+        Ok(String::from_utf8(uri)?)
+    }
+
+    /// What the store's own database server answers to a login.
+    pub async fn query(&self, login: &str, statement: &str) -> Result<String> {
+        let server = format!("{}-0", self.child("postgres"));
+        let run = ["exec", &server, "--namespace", self.space.name(), "--", "psql", login, "-tAc", statement];
+        self.space.kubectl().run(run).await
     }
 
     /// The image that a service's Deployment asks for.

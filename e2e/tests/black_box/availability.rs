@@ -4,13 +4,13 @@ use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    AUTOSCALERS, Cluster, DEPLOYMENTS, Lies, Load, Machine, PODS, SECRETS, STORE_DATABASES, Seen, Shot, Store, unique,
+    AUTOSCALERS, Cluster, Crowd, DEPLOYMENTS, Lies, Load, PODS, SECRETS, STORE_DATABASES, Seen, Shot, Store, unique,
     wait_until,
 };
 use serde_json::{Value, json};
 
-/// Requests a second, on the product list and on a cart in turn.
-const RATE: u32 = 50;
+use crate::release::{Later, Release};
+
 const ROLLOUT: Duration = Duration::from_mins(3);
 const READY: Duration = Duration::from_mins(5);
 /// Pods with a volume of the node's own, and all others.
@@ -23,7 +23,7 @@ async fn no_request_fails_while_every_service_is_restarted() -> Result<()> {
     // Given a store under load
     let store = cluster.store().await?;
     store.wait_ready(READY).await?;
-    let load = shoppers(&cluster).await?;
+    let crowd = Crowd::enter(&cluster).await?;
 
     // When every service is restarted, all at once
     cluster.kubectl().run(["rollout", "restart", "deployment", "--namespace", store.space().name()]).await?;
@@ -32,7 +32,7 @@ async fn no_request_fails_while_every_service_is_restarted() -> Result<()> {
     }
 
     // Then no request has failed.
-    let report = load.stop().await?;
+    let report = crowd.leave().await?;
     println!("restarts: {report}");
     report.expect_no_failure()
 }
@@ -40,37 +40,33 @@ async fn no_request_fails_while_every_service_is_restarted() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_fails_while_a_new_release_rolls_out() -> Result<()> {
     let cluster = Cluster::alone().await?;
-    // Given a store under load, and the image of another release on every node: the same content under a new tag
+    // Given a store under load, another release on every node (the same content under a new tag), and a catalogue to which
+    // a release after that has added
     let store = cluster.store().await?;
     let before = store.wait_ready(READY).await?;
-    let image = store.image("gateway").await?;
-    let (repository, _) = image.rsplit_once(':').context("an image without a tag")?;
-    let tag = unique("release");
-    let release = format!("{repository}:{tag}");
-    for node in cluster.node_names().await? {
-        Machine::of_the_cluster().tag_image(&node, &image, &release).await?;
-    }
-    let (load, lies) = (shoppers(&cluster).await?, Lies::watch_for(&store));
+    let release = Release::like_that_of(&store, &cluster).await?;
+    let later = Later::adds(&store).await?;
+    let (crowd, lies) = (Crowd::enter(&cluster).await?, Lies::watch_for(&store));
 
     // When the store is to run it
-    store.patch(&json!({"spec": {"image": {"tag": tag}}})).await?;
+    store.patch(&json!({"spec": {"image": {"tag": release.tag}}})).await?;
     let rolled_out = wait_until(store.space(), "every service to run the release", READY, async || {
         let deployments = store.space().list(DEPLOYMENTS).await?;
         let of = |deployment: &Value| deployment["spec"]["template"]["spec"]["containers"][0]["image"].clone();
         let images: BTreeSet<String> = deployments.iter().map(|deployment| of(deployment).to_string()).collect();
-        Ok(Seen::when(images == BTreeSet::from([json!(release).to_string()]), format!("{images:?}")))
+        Ok(Seen::when(images == BTreeSet::from([json!(release.image).to_string()]), format!("{images:?}")))
     })
     .await;
     let settled = store.wait_ready(READY).await;
-    let (report, lies) = (load.stop().await?, lies.told().await?);
+    let (report, lies) = (crowd.leave().await?, lies.told().await?);
 
     // Then no request has failed, and the store says what it runs, and never said it before it was so.
     let status = settled.map(|store| store["status"].clone());
     store.patch(&json!({"spec": {"image": {"tag": before["spec"]["image"]["tag"]}}})).await?;
     store.wait_ready(READY).await?;
-    for node in cluster.node_names().await? {
-        Machine::of_the_cluster().untag_image(&node, &release).await?;
-    }
+    later.undo().await?;
+    let tag = release.tag.clone();
+    release.remove(&cluster).await?;
     println!("release: {report}");
     rolled_out?;
     assert_eq!(lies, Vec::<String>::new());
@@ -88,7 +84,7 @@ async fn no_request_fails_while_every_database_password_is_replaced() -> Result<
     let store = cluster.store().await?;
     store.wait_ready(READY).await?;
     let before = logins(&store).await?;
-    let load = shoppers(&cluster).await?;
+    let crowd = Crowd::enter(&cluster).await?;
 
     // When new passwords are asked for
     let asked = unique("rotation");
@@ -108,7 +104,7 @@ async fn no_request_fails_while_every_database_password_is_replaced() -> Result<
         })
         .await;
     let settled = store.wait_ready(READY).await;
-    let report = load.stop().await?;
+    let report = crowd.leave().await?;
 
     // Then no request has failed.
     println!("passwords: {report}");
@@ -173,7 +169,7 @@ async fn no_request_fails_while_a_node_is_drained() -> Result<()> {
     for service in path {
         bring_to(&store, service, &victim).await?;
     }
-    let load = shoppers(&cluster).await?;
+    let crowd = Crowd::enter(&cluster).await?;
 
     // When a node is drained of everything but what its disk binds to it, and comes back
     let movable = format!("--pod-selector={MOVABLE}");
@@ -182,7 +178,7 @@ async fn no_request_fails_while_a_node_is_drained() -> Result<()> {
     let emptied = pods_on(&store, &victim).await;
     let settled = store.wait_ready(READY).await;
     cluster.kubectl().run(["uncordon", &victim]).await?;
-    let report = load.stop().await?;
+    let report = crowd.leave().await?;
     store.set_services(before).await?;
     store.wait_ready(READY).await?;
 
@@ -195,14 +191,6 @@ async fn no_request_fails_while_a_node_is_drained() -> Result<()> {
 }
 
 /// Shoppers who look at the list and at a cart with something in it.
-async fn shoppers(cluster: &Cluster) -> Result<Load> {
-    let product = cluster.staff().await?.product("Scarf of many scarves", 30_000, 100).await?;
-    let customer = cluster.shop()?.customer("Kelechi").await?;
-    customer.shop.put_into_cart(&product, 2).await?;
-    let mix = vec![Shot::get(&cluster.shop()?, "/api/products?limit=20"), Shot::get(&customer.shop, "/api/cart")];
-    Load::start(RATE, mix)
-}
-
 /// The node that holds the fewest of the pods with a volume: those cannot move.
 async fn node_with_least_data(store: &Store, nodes: &[String]) -> Result<String> {
     let data = store.space().select(PODS, DATA).await?;

@@ -161,7 +161,7 @@ async fn the_example_of_a_service_gets_a_database_topics_and_a_path_at_the_gatew
     let login = space.find(SECRETS, &store.child(&format!("{name}-database"))).await?;
     let uri = login.as_ref().and_then(|login| login["data"]["uri"].as_str()).map(decode).transpose()?;
     let user = match &uri {
-        Some(uri) => query(&store, uri, "CREATE TABLE IF NOT EXISTS parcel (id int); SELECT current_user").await,
+        Some(uri) => store.query(uri, "CREATE TABLE IF NOT EXISTS parcel (id int); SELECT current_user").await,
         None => Ok(String::new()),
     };
     let whole = store.wait_ready(READY).await;
@@ -217,13 +217,6 @@ fn secret(name: &str, key: &str, value: &str) -> Value {
 
 fn decode(base64: &str) -> Result<String> {
     Ok(String::from_utf8(BASE64.decode(base64)?)?)
-}
-
-/// What the store's database server answers to a login of its.
-async fn query(store: &Store, uri: &str, statement: &str) -> Result<String> {
-    let server = format!("{}-0", store.child("postgres"));
-    let run = ["exec", &server, "--namespace", store.space().name(), "--", "psql", uri, "-tAc", statement];
-    store.space().kubectl().run(run).await
 }
 
 /// The names of a store's own topics, which guests and others may add to.

@@ -4,6 +4,7 @@
 
 mod availability;
 mod bad_input;
+mod causes;
 mod cluster;
 mod examples;
 mod journey;
@@ -11,5 +12,6 @@ mod manifests;
 mod operator;
 mod plugin;
 mod readme;
+mod release;
 mod scoped;
 mod upgrade;

@@ -3,10 +3,11 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{CLAIMS, Cluster, DEPLOYMENTS, Lies, Load, PODS, Seen, Shot, Store, unique, wait_until, xtask};
+use e2e::{CLAIMS, Cluster, Crowd, DEPLOYMENTS, Lies, PODS, Seen, Store, unique, wait_until, xtask};
 use serde_json::{Value, json};
 
-const RATE: u32 = 50;
+use crate::release::{Later, Release};
+
 const READY: Duration = Duration::from_mins(5);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,6 +66,31 @@ async fn a_release_whose_migration_fails_or_that_no_registry_has_changes_no_serv
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_cannot_work_with_what_a_later_one_left_is_refused_and_changes_no_service() -> Result<()> {
+    let cluster = Cluster::alone().await?;
+    let trial = Trial::begin(&cluster).await?;
+    // Given a catalogue from which a later release has taken something
+    let store = cluster.store().await?;
+    let (release, later) = (Release::like_that_of(&store, &cluster).await?, Later::cuts(&store).await?);
+
+    // When the store is to run an earlier one
+    trial.run(&release.tag).await?;
+    let refused = told(&store, &["DowngradeRefused"]).await;
+    let after = images(&store).await;
+
+    // Then no service has changed, and the status says which database is in whose way.
+    later.undo().await?;
+    let before = trial.end().await?;
+    release.remove(&cluster).await?;
+    let refused = refused?;
+    for part in ["catalog", "contract drop the former price"] {
+        ensure!(refused["message"].as_str().is_some_and(|text| text.contains(part)), "{refused}");
+    }
+    assert_eq!(after?, before);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_sleeps_runs_no_pod_and_wakes_with_all_its_data() -> Result<()> {
     let cluster = Cluster::alone().await?;
     // Given a store with a product in somebody's cart
@@ -111,7 +137,7 @@ async fn load_releases() -> Result<()> {
 /// A store under load that is to run what does not work.
 struct Trial {
     store: Store,
-    load: Load,
+    crowd: Crowd,
     spec: Value,
     images: BTreeSet<String>,
     lies: Lies,
@@ -122,13 +148,9 @@ impl Trial {
         let store = cluster.store().await?;
         let spec = store.wait_ready(READY).await?["spec"].clone();
         let images = images(&store).await?;
-        let product = cluster.staff().await?.product("Lamp of green bottles", 20_000, 100).await?;
-        let customer = cluster.shop()?.customer("Femi").await?;
-        customer.shop.put_into_cart(&product, 1).await?;
-        let mix = vec![Shot::get(&cluster.shop()?, "/api/products?limit=20"), Shot::get(&customer.shop, "/api/cart")];
-        let load = Load::start(RATE, mix)?;
+        let crowd = Crowd::enter(cluster).await?;
         let lies = Lies::watch_for(&store);
-        Ok(Self { store, load, spec, images, lies })
+        Ok(Self { store, crowd, spec, images, lies })
     }
 
     /// Asks for the release, which gets little time.
@@ -140,10 +162,10 @@ impl Trial {
 
     /// Goes back by hand. No request has failed, and no condition was wrong at any time. Gives the images of before.
     async fn end(self) -> Result<BTreeSet<String>> {
-        let Self { store, load, spec, images, lies } = self;
+        let Self { store, crowd, spec, images, lies } = self;
         store.patch(&json!({"spec": {"image": {"tag": spec["image"]["tag"]}, "upgrade": spec["upgrade"]}})).await?;
         let settled = store.wait_ready(READY).await;
-        let report = load.stop().await?;
+        let report = crowd.leave().await?;
         assert_eq!(lies.told().await?, Vec::<String>::new());
         report.expect_no_failure()?;
         settled?;
