@@ -49,6 +49,8 @@ pub(crate) async fn measure(
         // Spread over all of them, by a step that has no divisor in common with usual numbers.
         let shop = &shops[change.wrapping_mul(7919) % shops.len()];
         let mark = format!("{round}-{change}");
+        // With many stores, the connection to this one may have been closed since: setting it up is nobody's write.
+        shop.ready("Store", NAME).await;
         let begun = Instant::now();
         shop.edit("Store", NAME, &marked(&mark)).await;
         operator.push(has_mark(seen, shop, begun, &mark).await - begun);

@@ -36,7 +36,7 @@ struct Options {
     /// Changes that are timed, at each size
     #[arg(long, default_value_t = 100)]
     changes: u32,
-    /// Times that a Deployment is changed by hand, and that a version is taken back
+    /// Times that a Deployment is changed by hand, that a version is taken back, and that a database server refuses a login
     #[arg(long, default_value_t = 20)]
     repairs: u32,
     /// Seconds of rest
@@ -77,6 +77,7 @@ async fn measure(options: &Options) -> Result<Value> {
     let (few, bare_few) = changes::measure(&shops.spaces, &bare, &seen, (options.changes, "few")).await;
     let drift = changes::measure_drift(first, &seen, options.repairs).await;
     let rollback = changes::measure_rollback(first, &seen, options.repairs).await;
+    let (refused, healed) = shops.measure_refusal(options.repairs).await?;
     let warm = process::memory(operator.pid())?;
 
     shops.grow_to(options.stores as usize).await;
@@ -89,6 +90,7 @@ async fn measure(options: &Options) -> Result<Value> {
         "stores": options.stores, "few": FEW, "objects": shops.objects().await, "changes": options.changes,
         "latency_few": few, "bare_few": bare_few, "latency_many": many, "bare_many": bare_many, "latency_beside_broken": beside_broken,
         "repairs": options.repairs, "drift": drift, "rollback": rollback,
+        "refusal_told": refused, "refusal_healed": healed,
         "takeovers": options.takeovers, "takeover_farewell": farewell, "takeover_crash": crash,
         "rest_seconds": options.rest, "writes_at_rest": rest.writes, "cpu_percent": rest.cpu_percent,
         "memory_base_kib": empty, "memory_few_kib": warm, "memory_full_kib": full,

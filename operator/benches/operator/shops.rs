@@ -1,13 +1,13 @@
 //! Whole stores, each in a namespace of its own, on servers of somebody else's that they share.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use futures::StreamExt as _;
 use kubekit::{Cluster, Space};
 use serde_json::{Value, json};
 
-use crate::own_server::OwnServer;
+use crate::{changes::Percentiles, own_server::OwnServer};
 
 /// Port of the database server, or the next free one.
 const PORT: u16 = 26100;
@@ -39,8 +39,7 @@ impl<'a> Shops<'a> {
     pub(crate) async fn none(cluster: &'a Cluster) -> Result<Self> {
         let (servers, bootstrap) = tokio::task::spawn_blocking(|| {
             let servers = OwnServer::start("bench", PORT);
-            let role = format!("CREATE ROLE {ADMINISTRATOR} SUPERUSER LOGIN PASSWORD '{PASSWORD}'");
-            servers.postgres.query("postgres", &role)?;
+            servers.postgres.query("postgres", &superuser(ADMINISTRATOR))?;
             let bootstrap = servers.backing.kafka()?.bootstrap_servers();
             anyhow::Ok((servers, bootstrap))
         })
@@ -67,6 +66,29 @@ impl<'a> Shops<'a> {
         last.until_it_says("StoreDatabase", NAME, "Ready", false).await;
         self.come_to_rest().await;
         others
+    }
+
+    /// Gives the first store's operator a login that its database server refuses, then has the server accept it. The times
+    /// until the one is told, and until the other has healed the databases.
+    pub(crate) async fn measure_refusal(&self, times: u32) -> Result<(Percentiles, Percentiles)> {
+        let (shop, postgres) = (&self.spaces[0], &self.servers.postgres);
+        let (mut told, mut healed) = (Vec::new(), Vec::new());
+        for round in 0..times {
+            let stranger = format!("stranger_{round}");
+            let begun = Instant::now();
+            shop.apply(&secret("postgres", &json!({"username": stranger, "password": PASSWORD}))).await;
+            shop.until_it_says("StoreDatabase", NAME, "Ready", false).await;
+            told.push(begun.elapsed());
+            // What is told at once is looked at again at a pace of its own.
+            shop.until_it_says("Store", NAME, "DatabaseReady", false).await;
+            postgres.query("postgres", &superuser(&stranger))?;
+            let begun = Instant::now();
+            shop.ready("StoreDatabase", NAME).await;
+            healed.push(begun.elapsed());
+        }
+        shop.apply(&secret("postgres", &json!({"username": ADMINISTRATOR, "password": PASSWORD}))).await;
+        shop.ready("Store", NAME).await;
+        Ok((Percentiles::of(told), Percentiles::of(healed)))
     }
 
     /// Objects of the first store, itself included.
@@ -116,6 +138,10 @@ impl<'a> Shops<'a> {
             },
         })
     }
+}
+
+fn superuser(name: &str) -> String {
+    format!("CREATE ROLE {name} SUPERUSER LOGIN PASSWORD '{PASSWORD}'")
 }
 
 fn secret(name: &str, data: &Value) -> Value {

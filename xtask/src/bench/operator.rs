@@ -24,7 +24,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 100)]
     changes: u32,
 
-    /// Times that a Deployment is changed by hand, and that a version is taken back
+    /// Times that a Deployment is changed by hand, that a version is taken back, and that a database server refuses a login
     #[arg(long, default_value_t = 20)]
     repairs: u32,
 
@@ -57,6 +57,8 @@ struct Figures {
     repairs: u32,
     drift: Percentiles,
     rollback: Percentiles,
+    refusal_told: Percentiles,
+    refusal_healed: Percentiles,
     takeovers: u32,
     takeover_farewell: Percentiles,
     takeover_crash: Percentiles,
@@ -131,11 +133,13 @@ fn method(Figures { objects, changes, repairs, takeovers, .. }: &Figures) -> Str
          A change is another variable for a service in the spec of a Store, {changes} times one after the other, over all \
          stores in turn; the time runs from before the change is sent until a watch tells of the Deployment with that \
          variable. The bare client makes the same three writes (Store, StoreService, Deployment) after each of them, in a group \
-         of resources that no operator looks after, on objects with the same statuses, and knows beforehand what to write. Drift is a Deployment's image changed \
-         by hand, {repairs} times, until a watch tells that it is back. A broken store is one whose database server and broker are \
-         nowhere. A rollback starts when a watch tells that the first \
-         Deployment of a version missed its deadline, {repairs} times, and has started when one tells that it has its former \
-         image. A leader ends {takeovers} times by SIGTERM and {takeovers} times by SIGKILL beside one that stands by, while a \
+         of resources that no operator looks after, on objects with the same statuses, and knows beforehand what to write. Drift \
+         is a Deployment's image changed by hand, {repairs} times, until a watch tells that it is back. A broken store is one \
+         whose database server and broker are nowhere. A rollback starts when a watch tells that the first Deployment of a \
+         version missed its deadline, {repairs} times, and has started when one tells that it has its former image. A login is \
+         refused {repairs} times: the administrator's Secret gets a name that the database server does not know, and the time \
+         runs until the databases' condition tells of it; then the server is given that name, of which nothing tells the \
+         operator, and the time runs until the databases are ready. A leader ends {takeovers} times by SIGTERM and {takeovers} times by SIGKILL beside one that stands by, while a \
          client changes a service every 50 ms; the time runs from the signal until the other one has written."
     )
 }
@@ -150,6 +154,8 @@ fn times(figures: &Figures) -> String {
         (format!("change → child written, one of {stores} stores broken"), figures.latency_beside_broken),
         (format!("drift undone, {few} stores"), figures.drift),
         (format!("deadline missed → the way back begun, {few} stores"), figures.rollback),
+        (format!("login refused by a database server → told, {few} stores"), figures.refusal_told),
+        ("… and accepted again → ready".to_owned(), figures.refusal_healed),
         ("the next leader's first write after a farewell".to_owned(), figures.takeover_farewell),
         ("… after a crash".to_owned(), figures.takeover_crash),
     ];
@@ -208,6 +214,7 @@ mod tests {
             "latency_many": times(24.0, 50.0), "bare_many": times(16.0, 25.0),
             "latency_beside_broken": times(24.0, 55.0),
             "repairs": 20, "drift": times(10.0, 30.0), "rollback": times(30.0, 60.0),
+            "refusal_told": times(50.0, 70.0), "refusal_healed": times(800.0, 1500.0),
             "takeovers": 10, "takeover_farewell": times(100.0, 200.0), "takeover_crash": times(9000.0, 10000.0),
             "rest_seconds": 600, "writes_at_rest": 250, "cpu_percent": 0.125,
             "memory_base_kib": 15360, "memory_few_kib": 20480, "memory_full_kib": 45080,
@@ -217,6 +224,8 @@ mod tests {
             "That makes 40 objects a store.",
             "| change → child written, 500 stores | 24.0 | 50.0 |",
             "| deadline missed → the way back begun, 10 stores | 30.0 | 60.0 |",
+            "| login refused by a database server → told, 10 stores | 50.0 | 70.0 |",
+            "| … and accepted again → ready | 800.0 | 1500.0 |",
             "| … after a crash | 9000.0 | 10000.0 |",
             "| p99 of the operator ÷ of the bare client, 10 stores | 1.25 |",
             "| p50 of the operator ÷ of the bare client, 500 stores | 1.50 |",
