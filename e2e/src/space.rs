@@ -5,7 +5,9 @@ use std::{ops::Deref, process::Stdio, time::Duration};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use crate::{Cluster, Kubectl, NAMESPACES, Outcome, Resource, Seen, wait_until};
+use crate::{
+    Cluster, Kubectl, NAMESPACES, Outcome, Resource, Seen, diagnostics::conditions, store::is_settled, wait_until,
+};
 
 /// A namespace and what is in it.
 #[derive(Debug, Clone)]
@@ -108,6 +110,15 @@ impl Space {
     pub async fn ask(&self, service: &str, port: &str, path: &str) -> Result<String> {
         let proxy = format!("/api/v1/namespaces/{}/services/{service}:{port}/proxy{path}", self.name);
         self.cluster.api().text(&proxy).await
+    }
+
+    /// Waits until an object of ours says that it is ready, at its present generation.
+    pub async fn wait_ready(&self, resource: Resource, name: &str, deadline: Duration) -> Result<Value> {
+        wait_until(self, &format!("{}/{name} to be ready", resource.plural()), deadline, async || {
+            let object = self.get(resource, name).await?;
+            Ok(if is_settled(&object) { Seen::Yes(object) } else { Seen::NotYet(conditions(&object)) })
+        })
+        .await
     }
 
     /// Waits until an object is gone.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     DEPLOYMENTS, PODS, SECRETS, STORES, Seen, Space,
-    diagnostics::{condition, conditions, is_ready},
+    diagnostics::{condition, is_ready},
     wait_until,
 };
 
@@ -79,11 +79,7 @@ impl Store {
 
     /// Waits until the store says that it is ready, at its present generation.
     pub async fn wait_ready(&self, deadline: Duration) -> Result<Value> {
-        wait_until(&self.space, &format!("store {} to be ready", self.name), deadline, async || {
-            let store = self.get().await?;
-            Ok(if is_settled(&store) { Seen::Yes(store) } else { Seen::NotYet(conditions(&store)) })
-        })
-        .await
+        self.space.wait_ready(STORES, &self.name, deadline).await
     }
 
     /// Waits until every pod of a service is of its newest template and ready, and no other is left.

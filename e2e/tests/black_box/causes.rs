@@ -15,7 +15,7 @@ async fn a_service_that_cannot_run_says_why_and_runs_once_the_cause_is_gone() ->
     let (cluster, space) = begin("causes").await?;
     // Given a service that runs
     space.apply(&service("healthy", &json!({})).to_string()).await?;
-    settled(&space, STORE_SERVICES, "healthy").await?;
+    space.wait_ready(STORE_SERVICES, "healthy", DEADLINE).await?;
     let healthy = pods(&space, "healthy").await?;
 
     // When others want what no node has, an image that nobody has, and an image that ends at once
@@ -37,7 +37,7 @@ async fn a_service_that_cannot_run_says_why_and_runs_once_the_cause_is_gone() ->
         space.apply(&service(name, &json!({})).to_string()).await?;
     }
     for (name, _, _) in &causes {
-        settled(&space, STORE_SERVICES, name).await?;
+        space.wait_ready(STORE_SERVICES, name, DEADLINE).await?;
     }
 
     assert_eq!(pods(&space, "healthy").await?, healthy);
@@ -51,7 +51,7 @@ async fn a_quota_that_is_too_small_is_told_and_taken_up_once_it_is_larger() -> R
     // Given a namespace that is full
     let quota = |pods: u32| json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "pods"}, "spec": {"hard": {"pods": pods}}});
     space.apply(&service("healthy", &json!({})).to_string()).await?;
-    settled(&space, STORE_SERVICES, "healthy").await?;
+    space.wait_ready(STORE_SERVICES, "healthy", DEADLINE).await?;
     let healthy = pods(&space, "healthy").await?;
     space.apply(&quota(1).to_string()).await?;
 
@@ -71,7 +71,7 @@ async fn a_quota_that_is_too_small_is_told_and_taken_up_once_it_is_larger() -> R
     // and run when there is room.
     space.apply(&quota(10).to_string()).await?;
     for resource in [STORE_SERVICES, STORE_DATABASES] {
-        settled(&space, resource, "late").await?;
+        space.wait_ready(resource, "late", DEADLINE).await?;
     }
     assert_eq!(pods(&space, "healthy").await?, healthy);
     drop(cluster);
@@ -92,7 +92,7 @@ async fn a_storage_class_that_nobody_knows_is_told_and_can_be_corrected() -> Res
     ensure!(message.contains("unheard-of"), "{message}");
 
     space.apply(&database(json!({"size": "1Gi", "className": "local-path"})).to_string()).await?;
-    settled(&space, STORE_DATABASES, "green").await?;
+    space.wait_ready(STORE_DATABASES, "green", DEADLINE).await?;
     drop(cluster);
     space.remove(DEADLINE).await
 }
@@ -129,17 +129,7 @@ async fn told(space: &Space, resource: Resource, name: &str, reason: &str) -> Re
     message.as_str().map(str::to_owned).context("a condition without a message")
 }
 
-/// Waits until an object is ready as it is described now.
-async fn settled(space: &Space, resource: Resource, name: &str) -> Result<()> {
-    wait_until(space, &format!("{name} to be ready"), DEADLINE, async || {
-        let object = space.get(resource, name).await?;
-        let ready = ready(&object);
-        let current = ready["observedGeneration"] == object["metadata"]["generation"];
-        Ok(Seen::when(ready["status"] == "True" && current, ready.to_string()))
-    })
-    .await
-}
-
+/// What it says of being ready.
 fn ready(object: &Value) -> Value {
     let conditions = object["status"]["conditions"].as_array();
     let ready = conditions.and_then(|all| all.iter().find(|condition| condition["type"] == "Ready"));

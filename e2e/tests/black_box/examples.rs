@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, fs, time::Duration};
 use anyhow::{Context as _, Result, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use e2e::{
-    CONFIG_MAPS, Cluster, INGRESSES, Machine, Namespace, PODS, Resource, SECRETS, SERVICES, STATEFUL_SETS,
-    STORE_DATABASES, STORE_SERVICES, STORE_TOPICS, Seen, Space, Store, documents, wait_until, workspace, xtask,
+    CONFIG_MAPS, Cluster, INGRESSES, Machine, Namespace, PODS, SECRETS, SERVICES, STATEFUL_SETS, STORE_DATABASES,
+    STORE_SERVICES, STORE_TOPICS, Seen, Space, Store, documents, wait_until, workspace, xtask,
 };
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ async fn the_example_of_a_topic_makes_one_and_takes_it_away() -> Result<()> {
 
     // Given a store with Kafka, when the topic is applied beside it
     store.space().apply(&text).await?;
-    let ready = ready(store.space(), STORE_TOPICS, &name).await;
+    let ready = store.space().wait_ready(STORE_TOPICS, &name, READY).await;
     let described = describe_topic(&store, &topic_name).await;
     store.space().delete(STORE_TOPICS, &name).await?;
     store.space().wait_gone(STORE_TOPICS, &name, READY).await?;
@@ -151,9 +151,9 @@ async fn the_example_of_a_service_gets_a_database_topics_and_a_path_at_the_gatew
     guest["spec"]["image"] = json!("greencommerce/parcels:test");
     guest["spec"]["store"] = json!(store.name());
     space.apply(&guest.to_string()).await?;
-    let ready = ready(space, STORE_SERVICES, &name).await;
+    let ready = space.wait_ready(STORE_SERVICES, &name, READY).await;
     let answer = match &ready {
-        Ok(()) => routed(&cluster, "/api/parcels/7").await,
+        Ok(_) => routed(&cluster, "/api/parcels/7").await,
         Err(_) => Ok(json!({})),
     };
     let topic = text_of(&guest["spec"]["topics"][0]["name"])?;
@@ -252,21 +252,6 @@ stringData:
   .dockerconfigjson: '{"auths": {}}'
 "#;
 
-/// Waits until an object is ready, at its present generation.
-async fn ready(space: &Space, resource: Resource, name: &str) -> Result<()> {
-    wait_until(space, &format!("{name} to be ready"), READY, async || {
-        let object = space.get(resource, name).await?;
-        let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        let ready = conditions.iter().any(|condition| {
-            condition["type"] == "Ready"
-                && condition["status"] == "True"
-                && condition["observedGeneration"] == object["metadata"]["generation"]
-        });
-        Ok(Seen::when(ready, json!(conditions).to_string()))
-    })
-    .await
-}
-
 async fn describe_topic(store: &Store, topic: &str) -> Result<String> {
     // It prints tabs.
     Ok(on_broker(store, &["--describe", "--topic", topic]).await?.replace('\t', " "))
@@ -323,7 +308,7 @@ async fn database_server(cluster: &Cluster) -> Result<(Namespace, Value)> {
     let (text, database) = example("database.yaml")?;
     space.apply(&text).await?;
     let name = text_of(&database["metadata"]["name"])?;
-    ready(&space, STORE_DATABASES, &name).await?;
+    space.wait_ready(STORE_DATABASES, &name, READY).await?;
     let pods = space.get(SERVICES, &format!("{name}-postgres")).await?["spec"]["selector"].clone();
     let service = json!({
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": "postgres"},
