@@ -190,7 +190,6 @@ async fn no_request_fails_while_a_node_is_drained() -> Result<()> {
     report.expect_no_failure()
 }
 
-/// Shoppers who look at the list and at a cart with something in it.
 /// The node that holds the fewest of the pods with a volume: those cannot move.
 async fn node_with_least_data(store: &Store, nodes: &[String]) -> Result<String> {
     let data = store.space().select(PODS, DATA).await?;

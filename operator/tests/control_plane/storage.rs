@@ -12,7 +12,7 @@ use crate::setup::{cluster, program};
 
 const CLAIM: &str = "data-green-postgres-0";
 
-/// A storage class, which goes with the test.
+/// A storage class of a test's own. It goes with the control plane.
 struct Class {
     api: Api<StorageClass>,
     name: String,
