@@ -369,6 +369,24 @@ fn a_broker_whose_pod_is_refused_needs_a_hand() {
 }
 
 #[test]
+fn a_broker_without_its_storage_class_is_told_by_the_class_and_not_by_its_pod() {
+    let mut seen = complete("1.0.0");
+    let mut set = (**seen.kafka.stateful_set.as_ref().unwrap()).clone();
+    set.status.as_mut().unwrap().ready_replicas = None;
+    seen.kafka.stateful_set = Some(Arc::new(set));
+    let refused = Some("its pod has no volume".to_owned());
+    seen.kafka.podless = Some(Podless { refused, ..Podless::default() });
+    let claim = seen.kafka.storage.claim.as_mut().unwrap();
+    claim.status = None;
+    claim.spec.as_mut().unwrap().storage_class_name = Some("unheard-of".to_owned());
+    seen.kafka.storage.class = Some(crate::storage::Class::Missing);
+    let (_, findings) = look(&seen, &Wrote::default());
+    let (holds, reason, message) = finding_of(&findings, ConditionType::Ready);
+    assert_eq!((holds, reason), (false, Reason::StorageClassMissing));
+    assert!(message.contains("unheard-of"), "{message}");
+}
+
+#[test]
 fn services_with_a_version_of_their_own_are_named() {
     let mut mixed = store("1.0.0");
     mixed.spec.services = serde_json::from_value(json!([{"name": "cart", "version": "1.1.0"}])).unwrap();
