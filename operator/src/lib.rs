@@ -17,4 +17,4 @@ pub mod store_topic;
 mod workload;
 
 pub use cli::Cli;
-pub use framework::{Gate, NotLeading};
+pub use framework::{Gate, NotLeading, Unreachable};

@@ -23,11 +23,7 @@ async fn an_operator_for_one_namespace_leads_and_looks_after_that_alone() -> Res
     let only = [format!("--set=watchNamespace={}", watched.name()), "--set=replicas=1".to_owned()];
     let release = home.install(&name, &[first.image()?, only].concat()).await?;
     let store = Store::new((*watched).clone(), "asleep");
-    let manifest = json!({
-        "apiVersion": "greencommerce.dev/v1alpha1", "kind": "Store", "metadata": {"name": store.name()},
-        "spec": {"version": "1.0.0", "suspend": true},
-    });
-    watched.apply(&manifest.to_string()).await?;
+    watched.apply(&described(store.name()).to_string()).await?;
 
     // Then it leads,
     let operator = format!("{name}-operator");
@@ -43,13 +39,24 @@ async fn an_operator_for_one_namespace_leads_and_looks_after_that_alone() -> Res
     watched.wait_gone(STORES, store.name(), DEADLINE).await?;
     // was refused nothing,
     assert_eq!(refused(&home, &operator, mark)?, Vec::<String>::new());
+    // does not hold up the end of the namespace, with which its own role goes,
+    let forgotten = Store::new((*watched).clone(), "forgotten");
+    watched.apply(&described(forgotten.name()).to_string()).await?;
+    looked_after(&forgotten).await?;
+    watched.remove(DEADLINE).await?;
     // and leaves nothing in the cluster when it is uninstalled.
     release.uninstall().await?;
     let roles = cluster.kubectl().run(["get", "clusterroles,clusterrolebindings", "--output=name"]).await?;
     ensure!(!roles.contains(&name), "left behind: {roles}");
     first.call_back().await?;
-    watched.remove(DEADLINE).await?;
     home.remove(DEADLINE).await
+}
+
+fn described(name: &str) -> Value {
+    json!({
+        "apiVersion": "greencommerce.dev/v1alpha1", "kind": "Store", "metadata": {"name": name},
+        "spec": {"version": "1.0.0", "suspend": true},
+    })
 }
 
 async fn leads(home: &Space, operator: &str) -> Result<()> {

@@ -7,6 +7,9 @@ use crate::{StoreDatabaseStatus, StoreServiceStatus, StoreStatus, StoreTopicStat
 
 /// A status with conditions.
 pub trait Status: Clone + Default + PartialEq + Serialize + Send + Sync {
+    /// Whether it remembers what nothing else tells: then it may replace only the one from which it was derived.
+    const REMEMBERS: bool;
+
     /// The conditions, by type.
     fn conditions(&self) -> &[Condition];
 
@@ -26,8 +29,10 @@ pub trait Status: Clone + Default + PartialEq + Serialize + Send + Sync {
 }
 
 macro_rules! statuses {
-    ($($kind:ty,)*) => {
+    ($($kind:ty: $remembers:literal,)*) => {
         $(impl Status for $kind {
+            const REMEMBERS: bool = $remembers;
+
             fn conditions(&self) -> &[Condition] {
                 &self.conditions
             }
@@ -48,8 +53,9 @@ macro_rules! statuses {
 }
 
 statuses! {
-    StoreStatus,
-    StoreServiceStatus,
-    StoreDatabaseStatus,
-    StoreTopicStatus,
+    // Which versions ran, and which of them failed.
+    StoreStatus: true,
+    StoreServiceStatus: false,
+    StoreDatabaseStatus: false,
+    StoreTopicStatus: false,
 }

@@ -34,7 +34,7 @@ struct Options {
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(i64::from(FEW) + 1..))]
     stores: u32,
     /// Changes that are timed, at each size
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 300)]
     changes: u32,
     /// Times that a Deployment is changed by hand, that a version is taken back, and that a database server refuses a login
     #[arg(long, default_value_t = 20)]

@@ -1,6 +1,7 @@
-//! Holding an object back until its deletion policy has been honoured.
+//! Holding an object back until its data is gone, where its deletion policy asks for that. Nothing else is held back: an
+//! object whose data stays goes at once, also with its namespace, and also when no operator runs any more.
 
-use api::{FINALIZER, Reason};
+use api::{DeletionPolicy, FINALIZER, Reason};
 use jiff::SignedDuration;
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::Namespace};
 use kube::{
@@ -8,7 +9,7 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Context, ReconcileError, Retry, chain, metrics, names::describe, namespace, objects};
 
@@ -39,6 +40,17 @@ pub(crate) fn has<K: Resource>(object: &K) -> bool {
     object.finalizers().iter().any(|held| held == FINALIZER)
 }
 
+/// Adds our finalizer where the policy is to delete the data, and removes it where the data stays anyway.
+pub(crate) async fn hold<K>(context: &Context, object: &K, policy: DeletionPolicy) -> Result<(), FinalizerError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    match policy {
+        DeletionPolicy::Delete => add(context, object).await,
+        DeletionPolicy::Retain => remove(context, object).await,
+    }
+}
+
 /// Adds our finalizer unless it is there.
 pub(crate) async fn add<K>(context: &Context, object: &K) -> Result<(), FinalizerError>
 where
@@ -47,16 +59,19 @@ where
     if has(object) {
         return Ok(());
     }
-    let mut wanted = object.finalizers().to_vec();
-    wanted.push(FINALIZER.to_owned());
-    // Of exactly the version that was seen, so that nobody's finalizer is lost.
-    let metadata = json!({"uid": object.uid(), "resourceVersion": object.resource_version(), "finalizers": wanted});
-    patch(context, object, &Patch::Merge(json!({"metadata": metadata}))).await?;
+    patch(context, object, &Patch::Merge(json!({"metadata": with_ours(object)}))).await?;
     tracing::info!(why = "its end must not be missed", "added the finalizer");
     Ok(())
 }
 
-/// Removes our finalizer if it is there; the API server then completes the deletion.
+/// The metadata of a merge patch that adds our finalizer: to exactly the version that was seen, so that nobody's is lost.
+pub(crate) fn with_ours<K: Resource>(object: &K) -> Value {
+    let mut wanted = object.finalizers().to_vec();
+    wanted.push(FINALIZER.to_owned());
+    json!({"uid": object.uid(), "resourceVersion": object.resource_version(), "finalizers": wanted})
+}
+
+/// Removes our finalizer if it is there; the API server then completes a deletion that has begun.
 pub(crate) async fn remove<K>(context: &Context, object: &K) -> Result<(), FinalizerError>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
@@ -79,7 +94,7 @@ where
         // The object is gone: nothing holds it back.
         Err(FinalizerError { source, .. }) if is_not_found(&source) => Ok(()),
         Ok(()) => {
-            tracing::info!(why = "its deletion policy has been honoured", "removed the finalizer");
+            tracing::info!(why = "nothing is left to be done at its end", "removed the finalizer");
             Ok(())
         }
         result => result,
@@ -130,7 +145,6 @@ fn is_not_found(error: &kube::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use api::StoreTopic;
-    use serde_json::Value;
 
     use super::*;
     use crate::framework::{
@@ -175,6 +189,18 @@ mod tests {
         assert_eq!((&operations[1]["path"], &operations[1]["value"]), (&json!("/metadata/generation"), &json!(3)));
         assert_eq!(operations[2]["value"], json!(["example.com/other", FINALIZER]));
         assert_eq!(operations[3]["value"], json!(["example.com/other"]));
+    }
+
+    #[tokio::test]
+    async fn only_what_is_to_take_its_data_along_is_held_back() {
+        let (scenario, context, _) = Scenario::of(vec![Call::ok(LINE, metadata()), Call::ok(LINE, metadata())]);
+        hold(&context, &topic(&[]), DeletionPolicy::Retain).await.unwrap();
+        hold(&context, &topic(&[FINALIZER]), DeletionPolicy::Delete).await.unwrap();
+        hold(&context, &topic(&[]), DeletionPolicy::Delete).await.unwrap();
+        hold(&context, &topic(&[FINALIZER]), DeletionPolicy::Retain).await.unwrap();
+        let patches = scenario.finish();
+        assert_eq!(patches[0]["metadata"]["finalizers"], json!([FINALIZER]));
+        assert_eq!(patches[1][3]["value"], json!([]));
     }
 
     fn leaving(since: &str) -> StoreTopic {

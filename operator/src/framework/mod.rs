@@ -53,7 +53,8 @@ pub(crate) use deadline::Deadline;
 pub(crate) use digest::Mark;
 pub(crate) use error::{ReconcileError, Retry, chain};
 pub(crate) use finalizer::{
-    FinalizerError, add as add_finalizer, goes_with_its_namespace, has as has_finalizer, remove as remove_finalizer,
+    FinalizerError, add as add_finalizer, goes_with_its_namespace, has as has_finalizer, hold as hold_back,
+    remove as remove_finalizer, with_ours as with_finalizer,
 };
 pub use gate::{Gate, NotLeading};
 pub(crate) use hash::{config_hash, content_bytes, content_hash, secret_hash};
@@ -62,7 +63,8 @@ pub(crate) use metrics::{install as install_metrics, leading as show_leading, tr
 pub(crate) use names::{host_in, labels, namespace, standard_labels};
 pub(crate) use ops::serve as serve_ops;
 pub(crate) use pods::{PodTrouble, trouble_of};
-pub(crate) use reach::{Refused, Unreachable, patience, reach};
+pub use reach::Unreachable;
+pub(crate) use reach::{Refused, patience, reach};
 pub(crate) use run::{Phases, Reconciler, run};
 pub(crate) use status::{Finding, StatusError, write_status};
 pub(crate) use telemetry::{Endpoint, LogFormat, Telemetry, TraceWrites, followed, of_brokers, of_server};

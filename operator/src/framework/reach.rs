@@ -28,15 +28,16 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// No connection. The words are the same from attempt to attempt as long as the cause is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unreachable {
+pub enum Unreachable {
     /// The name has no address.
     #[error("no address can be found for {0}")]
     Unknown(String),
     /// The host is there, the server is not.
     #[error("nothing listens at {0}")]
     Refused(String),
-    /// Whatever is there keeps silent.
-    #[error("{0} accepts no connection")]
+    /// Whatever is there keeps silent: it accepts no connection, or accepts it and says nothing. Which of them comes may
+    /// vary with how busy it is.
+    #[error("no answer from {0}")]
     Silent(String),
 }
 
@@ -54,7 +55,8 @@ pub(crate) async fn reach(context: &Context, addresses: &[String], refused: Refu
     context.slot.outside(followed(of_knock(addresses), any(addresses, refused))).await
 }
 
-/// The first that accepts will do. If none does, the failure of the one that is named first is told.
+/// The first that accepts will do. If none does, the failure of the one that is named first is told, unless some keep
+/// silent: they might have accepted a moment before or after, and would then be told of together.
 async fn any(addresses: &[String], refused: Refused) -> Result<(), Unreachable> {
     let knock = async |(place, address): (usize, &String)| (place, knock(address, refused).await);
     let mut attempts: FuturesUnordered<_> = addresses.iter().enumerate().map(knock).collect();
@@ -64,6 +66,9 @@ async fn any(addresses: &[String], refused: Refused) -> Result<(), Unreachable> 
             Ok(()) => return Ok(()),
             Err(failure) => failures.insert(place, failure),
         };
+    }
+    if failures.values().any(|failure| matches!(failure, Unreachable::Silent(_))) {
+        return Err(Unreachable::Silent(addresses.join(",")));
     }
     failures.into_values().next().map_or(Ok(()), Err)
 }
@@ -152,6 +157,9 @@ mod tests {
         let silent = any(&[address.to_string()], Refused::TryAgain).await;
         assert_eq!(silent, Err(Unreachable::Silent(address.to_string())));
         assert!(started.elapsed() >= ACCEPT && started.elapsed() < ACCEPT * 2);
+        let (away, address) = (nobody().await, address.to_string());
+        let together = any(&[away.clone(), address.clone()], Refused::GiveUp).await;
+        assert_eq!(together, Err(Unreachable::Silent(format!("{away},{address}"))));
     }
 
     #[tokio::test]

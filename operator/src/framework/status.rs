@@ -11,7 +11,6 @@ use kube::{
     api::{Patch, PatchParams},
     core::object::HasStatus,
 };
-use serde::Serialize;
 use serde_json::json;
 
 use super::{Context, ReconcileError, Retry, context::OPERATOR, metrics, names::describe, namespace, objects};
@@ -96,6 +95,8 @@ where
     match result {
         // The object is gone, and with it the need for a status.
         Err(kube::Error::Api(answer)) if answer.code == 404 => return Ok(()),
+        // Somebody has written it since, such as the leader before. The watch tells what, and then it is looked at again.
+        Err(kube::Error::Api(answer)) if answer.code == 409 && K::Status::REMEMBERS => return Ok(()),
         Err(source) => return Err(StatusError { object: describe(object), source: Box::new(source) }),
         Ok(()) => {
             metrics::wrote(&K::kind(&()), "status");
@@ -156,14 +157,15 @@ fn headlines(findings: &[Finding], before: &[Condition]) -> Vec<(Reason, String)
 async fn patch<K>(context: &Context, object: &K, status: &K::Status) -> Result<(), kube::Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + HasStatus,
-    K::Status: Serialize,
+    K::Status: Status,
 {
     let api = objects::<K>(&context.client, namespace(object));
+    let mut metadata = json!({"name": object.name_any(), "uid": object.uid()});
+    if K::Status::REMEMBERS {
+        metadata["resourceVersion"] = json!(object.resource_version());
+    }
     let body = json!({
-        "apiVersion": K::api_version(&()),
-        "kind": K::kind(&()),
-        "metadata": {"name": object.name_any(), "uid": object.uid()},
-        "status": status,
+        "apiVersion": K::api_version(&()), "kind": K::kind(&()), "metadata": metadata, "status": status,
     });
     api.patch_status(&object.name_any(), &PatchParams::apply(OPERATOR).force(), &Patch::Apply(&body)).await?;
     Ok(())
@@ -171,7 +173,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use api::{DatabaseStatus, StoreDatabaseStatus, StoreTopic, StoreTopicStatus};
+    use api::{DatabaseStatus, Store, StoreDatabaseStatus, StoreStatus, StoreTopic, StoreTopicStatus};
 
     use super::*;
     use crate::framework::scenario::{Call, Scenario};
@@ -270,6 +272,21 @@ mod tests {
         let findings = ready(Reason::BrokerUnreachable);
         write_status(&context, &topic(Some(held)), StoreTopicStatus::default(), findings).await.unwrap();
         scenario.finish();
+    }
+
+    #[tokio::test]
+    async fn what_a_store_remembers_is_not_replaced_by_who_has_not_seen_it() {
+        let path = "/apis/greencommerce.dev/v1alpha1/namespaces/shop/stores/green";
+        let store: Store = serde_json::from_value(json!({
+            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "Store",
+            "metadata": {"name": "green", "namespace": "shop", "uid": "1", "resourceVersion": "5", "generation": 3},
+            "spec": {"version": "1.0.0"},
+        }))
+        .unwrap();
+        let line = format!("PATCH {path}/status?&force=true&fieldManager=greencommerce-operator");
+        let (scenario, context, _) = Scenario::of(vec![Call::refused(line, 409, "the object has been modified")]);
+        write_status(&context, &store, StoreStatus::default(), ready(Reason::Reconciling)).await.unwrap();
+        assert_eq!(scenario.finish()[0]["metadata"]["resourceVersion"], "5");
     }
 
     #[tokio::test]

@@ -15,11 +15,12 @@ use super::{
     names::{Names, TOPICS},
 };
 use crate::framework::{
-    ApplyError, Context, delete as delete_child, has_finalizer, namespace, objects, remove_finalizer,
+    ApplyError, Context, delete as delete_child, has_finalizer, namespace, objects, remove_finalizer, with_finalizer,
 };
 
 /// Deletes the claims of the broker and the cache if the policy says so, then lets the Store go. What it owns goes with
-/// it; its StoreDatabase, and its topics on somebody else's brokers, get the same policy and honour it themselves.
+/// it; its StoreDatabase, and its topics on somebody else's brokers, get the same policy and honour it themselves. A Store
+/// without a finalizer is not seen here: its data stays, and its children have been told so.
 ///
 /// A claim vanishes once its pod has: Kubernetes protects claims in use.
 pub(super) async fn delete(context: &Context, store: &Store) -> Result<(), StoreError> {
@@ -49,7 +50,8 @@ pub(super) async fn delete(context: &Context, store: &Store) -> Result<(), Store
     Ok(())
 }
 
-/// The policy may have been changed a moment before the Store was deleted.
+/// The policy may have been changed a moment before the Store was deleted. A child that is to take its data along must not
+/// go before it has been seen to: it may not have held itself back yet.
 async fn hand_down_policy<K>(
     context: &Context,
     store: &Store,
@@ -59,12 +61,16 @@ async fn hand_down_policy<K>(
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {
-    if held == store.spec.deletion_policy {
+    let policy = store.spec.deletion_policy;
+    let leaves = child.meta().deletion_timestamp.is_some();
+    let is_held_back = policy == DeletionPolicy::Retain || has_finalizer(child) || leaves;
+    if held == policy && is_held_back {
         return Ok(());
     }
     let (space, name) = (namespace(store), child.name_any());
     let api = objects::<K>(&context.client, space);
-    let patch = json!({"metadata": {"uid": child.uid()}, "spec": {"deletionPolicy": store.spec.deletion_policy}});
+    let metadata = if is_held_back { json!({"uid": child.uid()}) } else { with_finalizer(child) };
+    let patch = json!({"metadata": metadata, "spec": {"deletionPolicy": policy}});
     match api.patch_metadata(&name, &PatchParams::default(), &Patch::Merge(&patch)).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(answer)) if answer.code == 404 => Ok(()),

@@ -17,7 +17,7 @@ mod verdict;
 
 use std::{sync::Arc, time::Duration};
 
-use api::Store;
+use api::{DeletionPolicy, Store};
 use kube::runtime::controller::Action;
 
 #[cfg(test)]
@@ -25,7 +25,7 @@ pub(crate) use self::build::parts::network_of;
 pub(crate) use self::sleep::sleeps;
 use self::{apply::Part, error::StoreError};
 use crate::{
-    framework::{Context, Reconciler, add_finalizer, write_status},
+    framework::{Context, Reconciler, add_finalizer, remove_finalizer, write_status},
     storage::CLASS_POLL,
 };
 
@@ -52,10 +52,16 @@ impl Reconciler for StoreReconciler {
         let course = upgrade::course(&validated, store.status.as_ref());
         let plan = plan::plan(&validated, &seen, course);
         // Before there is anything to be held back for.
-        add_finalizer(context, &*store).await?;
+        if store.spec.deletion_policy == DeletionPolicy::Delete {
+            add_finalizer(context, &*store).await?;
+        }
         let children = build::build(&validated, &plan);
         // The children are many and large: they need not live in every reconciliation that waits.
         let wrote = Box::pin(apply::apply(context, &store, &validated, &seen, &plan, children)).await?;
+        if store.spec.deletion_policy == DeletionPolicy::Retain {
+            // Now its database and its topics know, too.
+            remove_finalizer(context, &*store).await?;
+        }
         if wrote.any_of(Part::Services) {
             context.pause(COURTESY).await;
         }

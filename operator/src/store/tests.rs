@@ -41,19 +41,33 @@ fn first_children() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_new_store_is_held_back_then_its_data_is_made_and_no_service() {
-    let mut calls = vec![Call::ok(format!("PATCH {PATH}?"), metadata())];
-    calls.extend(first_children().iter().flat_map(|path| made(path)));
-    calls.push(reported(PATH, json!(store())));
+async fn of_a_new_store_the_data_is_made_and_no_service() {
     // It is not ready, and the version does not run yet.
-    calls.extend([told("shop"), told("shop")]);
-    let (scenario, context, _) = Scenario::of(calls);
+    let (scenario, context, _) = Scenario::of(all_calls(vec![], vec![]));
     reconcile(&context, Arc::new(store())).await;
     let bodies = scenario.finish();
-    assert_eq!(bodies[0]["metadata"]["finalizers"], json!([FINALIZER]));
     let status = &bodies[bodies.len() - 3]["status"];
     assert_eq!(status["conditions"][0]["status"], "False");
     assert_eq!(status["version"], serde_json::Value::Null);
+}
+
+#[tokio::test]
+async fn a_store_that_is_to_take_its_data_along_is_held_back_before_there_is_any() {
+    let mut store = store();
+    store.spec.deletion_policy = DeletionPolicy::Delete;
+    let (scenario, context, _) = Scenario::of(all_calls(vec![Call::ok(format!("PATCH {PATH}?"), metadata())], vec![]));
+    reconcile(&context, Arc::new(store)).await;
+    assert_eq!(scenario.finish()[0]["metadata"]["finalizers"], json!([FINALIZER]));
+}
+
+#[tokio::test]
+async fn a_store_whose_data_is_to_stay_is_held_back_until_its_database_has_been_told() {
+    let mut store = store();
+    store.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
+    let (scenario, context, _) = Scenario::of(all_calls(vec![], vec![Call::ok(format!("PATCH {PATH}?"), metadata())]));
+    reconcile(&context, Arc::new(store)).await;
+    let bodies = scenario.finish();
+    assert_eq!(bodies[bodies.len() - 4][3]["value"], json!([]));
 }
 
 #[tokio::test]
@@ -64,10 +78,7 @@ async fn a_store_with_a_volume_that_cannot_grow_looks_at_its_class_again() {
     claim["spec"] = json!({"storageClassName": "slow", "resources": {"requests": {"storage": "1Gi"}}});
     claim["status"] = json!({"phase": "Bound", "capacity": {"storage": "1Gi"}});
     let class = json!({"metadata": {"name": "slow"}, "provisioner": "x", "allowVolumeExpansion": false});
-    let mut calls = vec![
-        Call::ok("GET /apis/storage.k8s.io/v1/storageclasses/slow", class),
-        Call::ok(format!("PATCH {PATH}?"), metadata()),
-    ];
+    let mut calls = vec![Call::ok("GET /apis/storage.k8s.io/v1/storageclasses/slow", class)];
     for child in first_children() {
         let [asked, written] = made(&child);
         calls.extend((child != path).then_some(asked).into_iter().chain([written]));
@@ -111,7 +122,6 @@ async fn a_store_whose_caches_secret_is_missing_says_so_and_waits_to_be_told() {
 /// The calls by which a store that has nothing yet is made, and its status told.
 fn all_calls(first: Vec<Call>, last: Vec<Call>) -> Vec<Call> {
     let mut calls = first;
-    calls.push(Call::ok(format!("PATCH {PATH}?"), metadata()));
     calls.extend(first_children().iter().flat_map(|path| made(path)));
     calls.extend(last);
     calls.push(reported(PATH, json!(store())));
@@ -257,6 +267,44 @@ async fn a_store_that_deletes_its_data_takes_its_own_claims_with_it_and_no_other
         ]);
         reconcile(&context, store.clone()).await;
         scenario.finish();
+    }
+}
+
+/// A database of the store in the cache, with this policy and these finalizers.
+fn with_database(writers: &mut Writers, policy: DeletionPolicy, finalizers: &[&str]) {
+    let database = json!({
+        "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreDatabase",
+        "metadata": {
+            "name": "green", "namespace": "shop", "uid": "5", "resourceVersion": "8", "finalizers": finalizers,
+        },
+        "spec": {"managed": {}, "databases": [], "deletionPolicy": policy},
+    });
+    writers.store_databases.apply_watcher_event(&Event::Apply(serde_json::from_value(database).unwrap()));
+}
+
+#[tokio::test]
+async fn a_store_hands_its_policy_down_before_it_goes_and_holds_back_a_database_that_has_to_do_something() {
+    let database = "PATCH /apis/greencommerce.dev/v1alpha1/namespaces/shop/storedatabases/green?";
+    let none = |name: &str| Call::refused(format!("GET {}", claim_path(name)), 404, "not found");
+    for (held, finalizers, expected) in [
+        (DeletionPolicy::Delete, vec![FINALIZER], None),
+        (DeletionPolicy::Delete, vec!["example.com/other"], Some(json!(["example.com/other", FINALIZER]))),
+        (DeletionPolicy::Retain, vec![], Some(json!([FINALIZER]))),
+    ] {
+        let mut calls = vec![none("green-kafka"), none("green-cache")];
+        calls.extend(expected.is_some().then(|| Call::ok(database, metadata())));
+        calls.push(Call::ok(format!("PATCH {PATH}?"), metadata()));
+        let (scenario, context, mut writers) = Scenario::of(calls);
+        with_database(&mut writers, held, &finalizers);
+        reconcile(&context, leaving(DeletionPolicy::Delete)).await;
+        let bodies = scenario.finish();
+        if let Some(expected) = expected {
+            assert_eq!(bodies[2]["metadata"]["finalizers"], expected);
+            assert_eq!(
+                (&bodies[2]["metadata"]["resourceVersion"], &bodies[2]["spec"]),
+                (&json!("8"), &json!({"deletionPolicy": "Delete"}))
+            );
+        }
     }
 }
 

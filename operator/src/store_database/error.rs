@@ -145,7 +145,11 @@ impl ValidateError {
 /// What the server's own administrator can mend is looked at steadily: nothing tells when that is done.
 fn sql_retry(error: &SqlError) -> Retry {
     match error {
-        SqlError::Connect(_) | SqlError::Observe(_) | SqlError::Probe { .. } | SqlError::Run { .. } => Retry::Steady,
+        SqlError::Silent(_)
+        | SqlError::Connect(_)
+        | SqlError::Observe(_)
+        | SqlError::Probe { .. }
+        | SqlError::Run { .. } => Retry::Steady,
         SqlError::Deadline | SqlError::Unsettled | SqlError::Randomness(_) | SqlError::NotLeading(_) => Retry::Backoff,
     }
 }
@@ -153,7 +157,7 @@ fn sql_retry(error: &SqlError) -> Retry {
 fn sql_reason(error: &SqlError) -> Reason {
     match error {
         SqlError::Connect(_) if error.is_login_refused() => Reason::DatabaseLoginRefused,
-        SqlError::Connect(_) | SqlError::Deadline => Reason::DatabaseUnreachable,
+        SqlError::Silent(_) | SqlError::Connect(_) | SqlError::Deadline => Reason::DatabaseUnreachable,
         SqlError::NotLeading(error) => error.reason(),
         SqlError::Observe(_)
         | SqlError::Probe { .. }

@@ -32,7 +32,7 @@ use self::{
     validate::{Mode, Validated},
 };
 use crate::{
-    framework::{Context, Reconciler, add_finalizer, converse, followed, of_server, patience, reach, write_status},
+    framework::{Context, Reconciler, converse, followed, hold_back, of_server, patience, reach, write_status},
     refused::{self, Podless},
     storage::CLASS_POLL,
 };
@@ -57,7 +57,7 @@ impl Reconciler for StoreDatabaseReconciler {
             finalize::finalize(context, &database).await?;
             return Ok(Action::await_change());
         }
-        add_finalizer(context, &*database).await?;
+        hold_back(context, &*database, database.spec.deletion_policy).await?;
         let reads = dereference::dereference(context, &database).await?;
         let superuser = apply::Superuser::of(&reads);
         let validated = validate::validate(&database, reads)?;

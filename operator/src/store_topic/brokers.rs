@@ -21,7 +21,7 @@ use tokio::{
 use tracing::info;
 
 use super::plan::{self, Action, Desired, Observed, Refusal};
-use crate::framework::{Gate, NotLeading};
+use crate::framework::{Gate, NotLeading, Unreachable};
 
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -53,14 +53,17 @@ pub enum BrokerError {
         /// What the client library said.
         source: KafkaError,
     },
-    /// No broker answered.
+    /// The brokers accept connections and say nothing. The client library's words for that depend on which of its clocks
+    /// runs out first, and a condition is to say the same for as long as nothing changes.
+    #[error(transparent)]
+    Silent(Unreachable),
+    /// No broker can be asked.
     #[error("no broker answers at {bootstrap}")]
     Unreachable {
         /// The addresses asked.
         bootstrap: String,
-        /// What the client library said, if that is more than that nobody answers. Its words for mere silence depend on
-        /// which of its clocks runs out first, and a condition is to say the same for as long as nothing changes.
-        source: Option<KafkaError>,
+        /// What the client library said.
+        source: KafkaError,
     },
     /// A request got no answer.
     #[error("the brokers did not {action}")]
@@ -278,7 +281,10 @@ fn unreachable(bootstrap: &str, source: KafkaError) -> BrokerError {
     use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, OperationTimedOut};
     let is_silence =
         matches!(source.rdkafka_error_code(), Some(AllBrokersDown | BrokerTransportFailure | OperationTimedOut));
-    BrokerError::Unreachable { bootstrap: bootstrap.to_owned(), source: (!is_silence).then_some(source) }
+    if is_silence {
+        return BrokerError::Silent(Unreachable::Silent(bootstrap.to_owned()));
+    }
+    BrokerError::Unreachable { bootstrap: bootstrap.to_owned(), source }
 }
 
 /// What to say of a topic that is not as wanted though every request was answered.

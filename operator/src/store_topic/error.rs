@@ -21,7 +21,8 @@ impl DeleteError {
     pub(super) fn is_silence(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable(_) | Self::Brokers(BrokerError::Unreachable { .. } | BrokerError::Request { .. })
+            Self::Unreachable(_)
+                | Self::Brokers(BrokerError::Silent(_) | BrokerError::Unreachable { .. } | BrokerError::Request { .. })
         )
     }
 }
@@ -83,7 +84,10 @@ impl ReconcileError for Error {
 /// What the brokers' own administrator can mend is looked at steadily: nothing tells when that is done.
 fn broker_retry(error: &BrokerError) -> Retry {
     match error {
-        BrokerError::Unreachable { .. } | BrokerError::Request { .. } | BrokerError::Refused { .. } => Retry::Steady,
+        BrokerError::Silent(_)
+        | BrokerError::Unreachable { .. }
+        | BrokerError::Request { .. }
+        | BrokerError::Refused { .. } => Retry::Steady,
         BrokerError::Client { .. }
         | BrokerError::SettingsRefused { .. }
         | BrokerError::Unsettled
@@ -96,9 +100,10 @@ fn broker_reason(error: &BrokerError) -> Reason {
     match error {
         BrokerError::Client { .. } => Reason::SpecInvalid,
         BrokerError::NotLeading(error) => error.reason(),
-        BrokerError::Unreachable { .. } | BrokerError::Request { .. } | BrokerError::Stopping => {
-            Reason::BrokerUnreachable
-        }
+        BrokerError::Silent(_)
+        | BrokerError::Unreachable { .. }
+        | BrokerError::Request { .. }
+        | BrokerError::Stopping => Reason::BrokerUnreachable,
         BrokerError::Refused { .. } | BrokerError::SettingsRefused { .. } | BrokerError::Unsettled => {
             Reason::TopicRefused
         }

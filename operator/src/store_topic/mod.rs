@@ -17,8 +17,7 @@ use kube::runtime::controller::Action;
 pub(crate) use self::look::changed;
 use self::{brokers::Brokers, error::Error};
 use crate::framework::{
-    Context, Reconciler, Refused, add_finalizer, converse, followed, namespace, of_brokers, patience, reach,
-    write_status,
+    Context, Reconciler, Refused, converse, followed, hold_back, namespace, of_brokers, patience, reach, write_status,
 };
 
 /// How soon to look again whether a broker has started; only the cache is asked.
@@ -38,7 +37,7 @@ impl Reconciler for StoreTopicReconciler {
             finalize::finalize(context, &topic).await?;
             return Ok(Action::await_change());
         }
-        add_finalizer(context, &*topic).await?;
+        hold_back(context, &*topic, topic.spec.deletion_policy).await?;
         let desired = validate::validate(&topic.spec)?;
         if topic.spec.suspend {
             let status = topic.status.clone().unwrap_or_default();

@@ -8,8 +8,9 @@ use crate::{
     crash::{Scene, every_crash_of},
     database::administrator,
     servers::{Lent, Servers},
+    setup::cluster,
     shop::BROKER_TIMEOUT,
-    story::{Ending, Step, Story},
+    story::{Ending, Step, Story, begin, last_state},
     there_and_back::{Arrival, Way, every_crash_there_and_back},
 };
 
@@ -113,10 +114,26 @@ async fn putting_a_store_to_sleep_and_waking_it_survive_a_crash_at_every_write()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn deleting_a_store_keeps_its_data_at_whatever_write_the_operator_crashes() {
-    let ending =
-        every_crash_of_a_store("store delete, retaining", DONE, |server| deletion(server, "Retain", vec![])).await;
-    let left: Vec<&str> = ending.state.names().collect();
+async fn deleting_a_store_that_keeps_its_data_waits_for_no_operator() {
+    let space = cluster().await.space().await;
+    let server = Servers::running().await.lend("shop", &space).await;
+    begin(&space, &deletion(&server, "Retain", vec![], vec![]), None).await.kill();
+    space.delete("Store", "shop").await;
+    keeps_its_data(&last_state(&space).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleting_a_store_right_after_its_policy_has_changed_keeps_its_data_at_whatever_write_the_operator_crashes() {
+    let ending = every_crash_of_a_store("store delete, retaining", DONE, |server| {
+        let retain = Step::Apply(store(server, "1.0.0", &json!({"deletionPolicy": "Retain"})));
+        deletion(server, "Delete", vec![retain], vec![])
+    })
+    .await;
+    keeps_its_data(&ending.state);
+}
+
+fn keeps_its_data(state: &State) {
+    let left: Vec<&str> = state.names().collect();
     let kept = |name: &str| left.iter().filter(|held| held.starts_with(name)).count();
     assert_eq!((kept("Secret/"), kept("PersistentVolumeClaim/"), left.len()), (5, 2, 7), "{left:?}");
 }
@@ -125,16 +142,14 @@ async fn deleting_a_store_keeps_its_data_at_whatever_write_the_operator_crashes(
 async fn deleting_a_store_with_its_data_leaves_nothing_at_whatever_write_the_operator_crashes() {
     // Its topics ask a broker that is gone with the store, before they give up.
     let given_up = || vec![Step::Rest(BROKER_TIMEOUT)];
-    let ending = every_crash_of_a_store("store delete", DONE, |server| deletion(server, "Delete", given_up())).await;
+    let ending =
+        every_crash_of_a_store("store delete", DONE, |server| deletion(server, "Delete", vec![], given_up())).await;
     assert_eq!(ending.state.names().collect::<Vec<_>>(), ["Secret/administrator"]);
 }
 
-fn deletion(server: &Lent, policy: &str, end: Vec<Step>) -> Story {
-    Story {
-        before: vec![administrator(), store(server, "1.0.0", &json!({"deletionPolicy": policy}))],
-        steps: vec![Step::Delete("Store", "shop")],
-        end,
-    }
+fn deletion(server: &Lent, policy: &str, change: Vec<Step>, end: Vec<Step>) -> Story {
+    let before = vec![administrator(), store(server, "1.0.0", &json!({"deletionPolicy": policy}))];
+    Story { before, steps: change.into_iter().chain([Step::Delete("Store", "shop")]).collect(), end }
 }
 
 async fn every_crash_of_a_store(name: &str, kinds: &[fn(u32) -> Crash], story: impl Fn(&Lent) -> Story) -> Ending {

@@ -1,6 +1,6 @@
 //! The conversation with the server: look, plan, run, and look again.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, io::ErrorKind, time::Duration};
 
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, PgConnection,
@@ -16,7 +16,7 @@ use super::{
     plan::{self, Conflict, Database, MAINTENANCE, MAY_LOG_IN, Observed, Role, Tenancy, Wanted},
     statement::Statement,
 };
-use crate::framework::{Gate, NotLeading};
+use crate::framework::{Gate, NotLeading, Unreachable};
 
 /// How long a role's login may take on a server that has let its administrator in.
 const LOGIN: Duration = Duration::from_secs(5);
@@ -55,6 +55,9 @@ pub struct Server {
 /// Why the server could not be brought to what is wanted.
 #[derive(Debug, thiserror::Error)]
 pub enum SqlError {
+    /// The server accepts a connection and says nothing.
+    #[error(transparent)]
+    Silent(Unreachable),
     /// No connection: the server is away, or does not take this administrator.
     #[error("cannot connect to the server as its administrator")]
     Connect(#[source] sqlx::Error),
@@ -168,7 +171,12 @@ async fn within_deadline<T>(work: impl Future<Output = Result<T, SqlError>>) -> 
 
 async fn connect(server: &Server) -> Result<PgConnection, SqlError> {
     let options = options(server).username(&server.username).password(server.password.expose()).database("postgres");
-    open(&options, server.patience).await.map_err(SqlError::Connect)
+    open(&options, server.patience).await.map_err(|error| match error {
+        sqlx::Error::Io(error) if error.kind() == ErrorKind::TimedOut => {
+            SqlError::Silent(Unreachable::Silent(server.address()))
+        }
+        error => SqlError::Connect(error),
+    })
 }
 
 fn options(server: &Server) -> PgConnectOptions {
@@ -183,7 +191,7 @@ fn options(server: &Server) -> PgConnectOptions {
 }
 
 async fn open(options: &PgConnectOptions, patience: Duration) -> Result<PgConnection, sqlx::Error> {
-    let late = |_| sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::TimedOut));
+    let late = |_| sqlx::Error::Io(ErrorKind::TimedOut.into());
     tokio::time::timeout(patience, options.connect()).await.map_err(late)?
 }
 
