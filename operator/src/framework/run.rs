@@ -26,6 +26,7 @@ use super::{
     names::{describe, key},
     namespace,
     slot::Slots,
+    status::latest,
     telemetry, write_status,
 };
 
@@ -244,7 +245,7 @@ where
     /// The status keeps what it said and adds that the object is not ready, and why.
     async fn report(&self, key: &ObjectRef<R::Object>, object: &R::Object, error: &R::Error) {
         let (message, reason) = (chain(error), error.reason().as_str());
-        let status = object.status().cloned().unwrap_or_default();
+        let status = latest(&self.context, object);
         let known = is_known(&status, reason, object.meta().generation);
         if known && error.retry() == Retry::Steady {
             tracing::debug!(reason, error = message, "reconciliation failed as before");

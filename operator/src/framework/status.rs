@@ -13,7 +13,7 @@ use kube::{
 };
 use serde_json::json;
 
-use super::{Context, ReconcileError, Retry, context::OPERATOR, metrics, names::describe, namespace, objects};
+use super::{Cached, Context, ReconcileError, Retry, context::OPERATOR, metrics, names::describe, namespace, objects};
 
 /// Messages are cut at this length; the API allows 32768 bytes.
 const LONGEST_MESSAGE: usize = 2000;
@@ -82,10 +82,10 @@ pub(crate) async fn write_status<K>(
     findings: Vec<Finding>,
 ) -> Result<(), StatusError>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + HasStatus,
+    K: Cached + Resource<DynamicType = (), Scope = NamespaceResourceScope> + HasStatus,
     K::Status: Status,
 {
-    let before = object.status().cloned().unwrap_or_default();
+    let before = latest(context, object);
     let headlines = headlines(&findings, before.conditions());
     complete(&mut status, findings, object.meta().generation, context.clock.now(), before.conditions());
     if is_the_same(&status, &before) {
@@ -107,6 +107,18 @@ where
         context.events.publish(object, reason, &message).await;
     }
     Ok(())
+}
+
+/// The status that an object has by now, as far as it is known. Between the first look at it and the last, a talk with a
+/// server may have taken its time, and the status that was written before that may have been on its way.
+pub(super) fn latest<K>(context: &Context, object: &K) -> K::Status
+where
+    K: Cached + Resource<DynamicType = (), Scope = NamespaceResourceScope> + HasStatus,
+    K::Status: Status,
+{
+    let now = context.cache.get::<K>(namespace(object), &object.name_any());
+    let same = now.filter(|now| now.uid() == object.uid());
+    same.as_deref().unwrap_or(object).status().cloned().unwrap_or_default()
 }
 
 /// Whether the API server holds the one when it is given the other: it keeps times to the second.
@@ -174,6 +186,8 @@ where
 #[cfg(test)]
 mod tests {
     use api::{DatabaseStatus, Store, StoreDatabaseStatus, StoreStatus, StoreTopic, StoreTopicStatus};
+
+    use kube::runtime::watcher::Event;
 
     use super::*;
     use crate::framework::scenario::{Call, Scenario};
@@ -272,6 +286,21 @@ mod tests {
         let findings = ready(Reason::BrokerUnreachable);
         write_status(&context, &topic(Some(held)), StoreTopicStatus::default(), findings).await.unwrap();
         scenario.finish();
+    }
+
+    #[tokio::test]
+    async fn what_was_told_since_the_first_look_is_not_told_again() {
+        let mut told = StoreTopicStatus::default();
+        complete(&mut told, ready(Reason::BrokerUnreachable), Some(3), at(10), &[]);
+        let (scenario, context, mut writers) = Scenario::of(vec![]);
+        writers.store_topics.apply_watcher_event(&Event::Apply(topic(Some(told))));
+        assert_eq!(latest(&context, &topic(None)).conditions.len(), 1);
+        let findings = ready(Reason::BrokerUnreachable);
+        write_status(&context, &topic(None), StoreTopicStatus::default(), findings).await.unwrap();
+        scenario.finish();
+        let mut namesake = topic(None);
+        namesake.metadata.uid = Some("2".to_owned());
+        assert_eq!(latest(&context, &namesake), StoreTopicStatus::default());
     }
 
     #[tokio::test]
