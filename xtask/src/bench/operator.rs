@@ -21,7 +21,7 @@ pub(crate) struct Options {
     stores: u32,
 
     /// Changes that are timed, with few stores and with many
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 300)]
     changes: u32,
 
     /// Times that a Deployment is changed by hand, that a version is taken back, and that a database server refuses a login
