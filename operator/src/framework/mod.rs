@@ -8,9 +8,11 @@ mod apply;
 mod backoff;
 mod cache;
 mod clock;
+mod concern;
 mod context;
 mod converse;
 mod deadline;
+mod delete;
 mod difference;
 mod digest;
 mod error;
@@ -44,12 +46,13 @@ mod watch;
 mod written;
 
 pub(crate) use activity::Activity;
-pub(crate) use apply::{ApplyError, apply, delete, delete_as_seen, is_as_described, owner_reference};
+pub(crate) use apply::{ApplyError, apply, owner_reference};
 pub(crate) use cache::{Cache, Cached};
 pub(crate) use clock::Clock;
 pub(crate) use context::Context;
 pub(crate) use converse::converse;
 pub(crate) use deadline::Deadline;
+pub(crate) use delete::{delete, delete_as_seen, is_as_described};
 pub(crate) use digest::Mark;
 pub(crate) use error::{ReconcileError, Retry, chain};
 pub(crate) use finalizer::{

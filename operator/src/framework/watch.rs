@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, future::Future, sync::Arc};
 
-use api::{ANNOTATION_SECRETS, MANAGED_BY, Store, StoreDatabase, StoreService, StoreTopic, label};
+use api::{ANNOTATION_SECRETS, MANAGED_BY, StoreService, StoreTopic, label};
 use futures::StreamExt as _;
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -24,13 +24,13 @@ use super::{
     Cache, Cached, Context, Queues, Wake,
     cache::Writers,
     chain,
-    digest::Mark,
+    concern::{everything, household, mounting, readers},
     metrics, namespace,
-    packed::{Reader, Writer},
+    packed::Writer,
     schema::well_formed,
     untyped,
 };
-use crate::guests::{gateway_of, is_of_users, of_store};
+use crate::guests::{gateway_of, is_of_users};
 
 /// A watch that never ends by itself.
 type Watch = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -235,13 +235,6 @@ fn ours() -> watcher::Config {
     watcher::Config::default().labels(&format!("{}={MANAGED_BY}", label::MANAGED_BY))
 }
 
-/// A store and its guests.
-fn household(cache: &Cache, space: &str, store: &str) -> BTreeSet<Wake> {
-    let host = Wake { kind: Store::kind(&()).into_owned(), namespace: space.to_owned(), name: store.to_owned() };
-    let guests = of_store(cache, space, store);
-    guests.iter().map(|guest| Wake::of(&**guest)).chain([host]).collect()
-}
-
 /// Wakes whom a Secret of somebody else's concerns.
 fn secret_of_others(cache: &Cache, queues: &Queues, event: &Event<PartialObjectMeta<Secret>>, listed: &mut bool) {
     match event {
@@ -257,26 +250,8 @@ fn secret_of_others(cache: &Cache, queues: &Queues, event: &Event<PartialObjectM
     }
 }
 
-/// The services that mount this file.
-fn mounting(cache: &Cache, file: &ConfigMap) -> BTreeSet<Wake> {
-    found(cache.marked::<StoreService>(namespace(file), Mark::File, &file.name_any())).collect()
-}
-
-fn found<K: Cached>(objects: Vec<Arc<K>>) -> impl Iterator<Item = Wake> {
-    objects.into_iter().map(|object| Wake::of(&*object))
-}
-
 fn label_of<'a, K: ResourceExt>(object: &'a K, key: &str) -> Option<&'a str> {
     object.labels().get(key).map(String::as_str)
-}
-
-/// Whoever names this Secret: services for a variable, databases for their administrator, stores for their cache.
-fn readers<K: Resource>(cache: &Cache, secret: &K) -> BTreeSet<Wake> {
-    let (space, name) = (namespace(secret), secret.name_any());
-    let services = found(cache.marked::<StoreService>(space, Mark::Secret, &name));
-    let databases = found(cache.marked::<StoreDatabase>(space, Mark::Secret, &name));
-    let stores = found(cache.marked::<Store>(space, Mark::Secret, &name));
-    services.chain(databases).chain(stores).collect()
 }
 
 fn broken<K: Resource<DynamicType = ()>>(error: &watcher::Error) {
@@ -325,20 +300,6 @@ async fn pump<K>(
     }
 }
 
-fn everything(cache: &Cache) -> BTreeSet<Wake> {
-    let Cache { stores, store_services, store_databases, store_topics, .. } = cache;
-    [names(stores), names(store_services), names(store_databases), names(store_topics)].into_iter().flatten().collect()
-}
-
-fn names<K: Cached>(reader: &Reader<K>) -> Vec<Wake> {
-    let wake = |(namespace, name): (&str, &str)| Wake {
-        kind: K::kind(&()).into_owned(),
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
-    };
-    reader.all().iter().map(|packed| wake(packed.names())).collect()
-}
-
 /// Of a pod only its labels, its images, the Secrets it was made with and its status are of interest.
 fn prune_pod(pod: &mut Pod) {
     pod.annotations_mut().retain(|key, _| key == ANNOTATION_SECRETS);
@@ -358,91 +319,19 @@ fn prune_pod(pod: &mut Pod) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
-
-    fn service(name: &str, spec: &Value) -> StoreService {
-        let service = json!({
-            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreService",
-            "metadata": {"name": name, "namespace": "shop"}, "spec": spec,
-        });
-        serde_json::from_value(service).unwrap()
-    }
-
-    fn secret(name: &str) -> Secret {
-        serde_json::from_value(json!({"metadata": {"name": name, "namespace": "shop"}})).unwrap()
-    }
-
-    fn named(wakes: BTreeSet<Wake>) -> Vec<String> {
-        wakes.into_iter().map(|wake| format!("{} {}", wake.kind, wake.name)).collect()
-    }
-
-    #[test]
-    fn a_store_and_its_guests_are_woken_together() {
-        let (cache, mut writers) = Cache::new();
-        let guest =
-            service("parcels", &json!({"store": "green", "image": "x:1", "routes": [{"path": "/api/parcels"}]}));
-        let stranger = service("alone", &json!({"store": "green", "image": "x:1"}));
-        for service in [guest, stranger] {
-            writers.store_services.apply_watcher_event(&Event::Apply(service));
-        }
-        assert_eq!(named(household(&cache, "shop", "green")), ["Store green", "StoreService parcels"]);
-        assert_eq!(household(&cache, "elsewhere", "green").len(), 1);
-    }
-
-    #[test]
-    fn a_file_wakes_every_service_that_mounts_it() {
-        let (cache, mut writers) = Cache::new();
-        let mounts = json!([{"name": "rules", "mountPath": "/etc/rules"}]);
-        let reader = service("reader", &json!({"store": "green", "image": "x:1", "configMaps": mounts}));
-        for service in [reader, service("other", &json!({"store": "green", "image": "x:1"}))] {
-            writers.store_services.apply_watcher_event(&Event::Apply(service));
-        }
-        let metadata = |name: &str| json!({"metadata": {"name": name, "namespace": "shop"}});
-        let file = |name: &str| serde_json::from_value::<ConfigMap>(metadata(name)).unwrap();
-        assert_eq!(named(mounting(&cache, &file("rules"))), ["StoreService reader"]);
-        assert!(mounting(&cache, &file("others")).is_empty());
-    }
-
-    #[test]
-    fn a_secret_wakes_every_service_that_reads_any_of_it() {
-        let (cache, mut writers) = Cache::new();
-        let variable = json!({"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "carrier", "key": "token"}}});
-        let spec = json!({"store": "green", "image": "x:1", "env": [variable], "database": {"name": "parcels_eu"}});
-        let mut elsewhere = service("parcels", &spec);
-        elsewhere.metadata.namespace = Some("elsewhere".to_owned());
-        for service in [service("parcels", &spec), elsewhere] {
-            writers.store_services.apply_watcher_event(&Event::Apply(service));
-        }
-        assert_eq!(named(readers(&cache, &secret("carrier"))), ["StoreService parcels"]);
-        assert_eq!(named(readers(&cache, &secret("green-parcels-eu-database"))), ["StoreService parcels"]);
-        assert!(readers(&cache, &secret("green-parcels-database")).is_empty());
-    }
-
-    #[test]
-    fn a_secret_wakes_the_database_and_the_store_that_name_it() {
-        let (cache, mut writers) = Cache::new();
-        let metadata = json!({"name": "green", "namespace": "shop"});
-        let store = json!({
-            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "Store", "metadata": metadata,
-            "spec": {"version": "1.0.0", "cache": {"external": {"urlSecretRef": {"name": "redis"}}}},
-        });
-        let database = json!({
-            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreDatabase", "metadata": metadata,
-            "spec": {"databases": [], "external": {"host": "db", "adminSecretRef": {"name": "login"}}},
-        });
-        writers.stores.apply_watcher_event(&Event::Apply(serde_json::from_value(store).unwrap()));
-        writers.store_databases.apply_watcher_event(&Event::Apply(serde_json::from_value(database).unwrap()));
-        assert_eq!(named(readers(&cache, &secret("login"))), ["StoreDatabase green"]);
-        assert_eq!(named(readers(&cache, &secret("redis"))), ["Store green"]);
-        assert!(readers(&cache, &secret("other")).is_empty());
-    }
 
     #[test]
     fn a_secret_that_vanished_while_the_watch_was_away_wakes_its_readers() {
         let (cache, mut writers) = Cache::new();
-        let reader = service("reader", &json!({"store": "green", "image": "x:1", "database": {"name": "parcels"}}));
+        let reader = json!({
+            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreService",
+            "metadata": {"name": "reader", "namespace": "shop"},
+            "spec": {"store": "green", "image": "x:1", "database": {"name": "parcels"}},
+        });
+        let reader: StoreService = serde_json::from_value(reader).unwrap();
         writers.store_services.apply_watcher_event(&Event::Apply(reader));
         let (queues, mut receivers) = Queues::new();
         let mut listed = false;

@@ -1,3 +1,5 @@
+mod sleep;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use api::{Store, StoreDatabase, StoreService, StoreTopic};
@@ -313,35 +315,6 @@ fn a_service_that_is_enabled_again_does_not_run_before_it_is_there() {
 }
 
 #[test]
-fn a_store_that_sleeps_tells_what_will_run_when_it_wakes() {
-    let seen = complete("1.0.0");
-    let told = |change: &Value| {
-        let findings = asked_anew(change, &seen, true);
-        let (holds, _, message) = finding_of(&findings, ConditionType::Upgraded);
-        (holds, message.to_owned())
-    };
-    assert_eq!(told(&json!([])), (true, "version 1.0.0 runs when the store wakes".to_owned()));
-    let other = told(&json!([{"name": "cart", "version": "1.1.0"}]));
-    assert_eq!(other, (false, "version 1.0.0 runs when the store wakes, and after that: cart 1.1.0".to_owned()));
-    let mut new = store("1.0.0");
-    new.spec.suspend = true;
-    new.spec.image.tag = Some("1.0.0-slim".to_owned());
-    let (of, before) = (validate(&new, &seen).unwrap(), look(&seen, &Wrote::default()).0);
-    let asleep = plan(&of, &seen, course(&of, Some(&before)));
-    let (_, findings) = derive(&of, &seen, &asleep, Some(&before), &Wrote::default(), Timestamp::UNIX_EPOCH);
-    let (holds, _, message) = finding_of(&findings, ConditionType::Upgraded);
-    assert_eq!((holds, message), (false, "version 1.0.0 is rolled out when the store wakes"));
-
-    let mut bad = store("2.0.0");
-    bad.spec.suspend = true;
-    let (of, before) = (validate(&bad, &seen).unwrap(), went_back(&seen));
-    let plan = plan(&of, &seen, course(&of, Some(&before)));
-    let (_, findings) = derive(&of, &seen, &plan, Some(&before), &Wrote::default(), Timestamp::UNIX_EPOCH);
-    let expected = "version 2.0.0 was taken back and is not tried again: version 1.0.0 runs when the store wakes";
-    assert_eq!(finding_of(&findings, ConditionType::Upgraded), (false, Reason::UpgradeRolledBack, expected));
-}
-
-#[test]
 fn releases_of_the_same_version_are_told_apart_by_their_images() {
     let names = |from: &str, to: &str| {
         let release = Release { version: "0.1.0".to_owned(), image: to.to_owned() };
@@ -403,73 +376,4 @@ fn the_way_back_is_told_as_such() {
     let (_, findings) = look_back(&seen);
     assert_eq!(finding_of(&findings, ConditionType::Ready).1, Reason::RollingBack);
     assert!(finding_of(&findings, ConditionType::Progressing).0);
-}
-
-fn suspended(seen: &Seen) -> Vec<Finding> {
-    let mut of = validate(&store("1.0.0"), seen).unwrap();
-    of.suspend = true;
-    let plan = plan(&of, seen, course(&of, None));
-    derive(&of, seen, &plan, None, &Wrote::default(), Timestamp::UNIX_EPOCH).1
-}
-
-fn without_pods(seen: &mut Seen) {
-    for live in seen.services.values_mut() {
-        let mut service = (**live).clone();
-        service.spec.replicas = Some(0);
-        *live = Arc::new(service);
-    }
-    for server in [&mut seen.kafka, &mut seen.cache] {
-        let mut set = (**server.stateful_set.as_ref().unwrap()).clone();
-        set.spec.replicas = Some(0);
-        set.status.as_mut().unwrap().replicas = 0;
-        server.stateful_set = Some(Arc::new(set));
-    }
-    let database = json!({
-        "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreDatabase",
-        "metadata": {"name": "green", "generation": 2}, "spec": {},
-        "status": {"conditions": ready("False", "Suspended", 2)},
-    });
-    seen.database = Some(Arc::new(serde_json::from_value(database).unwrap()));
-}
-
-#[test]
-fn a_store_sleeps_when_its_last_pod_has_gone_and_not_before() {
-    let mut seen = complete("1.0.0");
-    let going = suspended(&seen);
-    let (holds, reason, message) = finding_of(&going, ConditionType::Suspended);
-    assert_eq!((holds, reason), (false, Reason::Suspending));
-    assert!(message.contains("the services") && message.contains("the broker"), "{message}");
-    without_pods(&mut seen);
-    let asleep = suspended(&seen);
-    assert!(finding_of(&asleep, ConditionType::Suspended).0);
-    assert!(!finding_of(&asleep, ConditionType::Ready).0);
-    assert!(!finding_of(&asleep, ConditionType::Degraded).0);
-}
-
-#[test]
-fn a_store_on_servers_of_others_goes_to_sleep_and_wakes_without_waiting_for_them() {
-    let mut external = store("1.0.0");
-    let servers = json!({
-        "kafka": {"external": {"bootstrapServers": "kafka.example:9092"}},
-        "cache": {"external": {"urlSecretRef": {"name": "redis"}}},
-    });
-    external.spec.kafka = serde_json::from_value(servers["kafka"].clone()).unwrap();
-    external.spec.cache = serde_json::from_value(servers["cache"].clone()).unwrap();
-    let mut seen = complete("1.0.0");
-    without_pods(&mut seen);
-    (seen.kafka, seen.cache) = (Server::default(), Server::default());
-    seen.cache_address = Some(CacheAddress::Known);
-    external.spec.suspend = true;
-    let of = validate(&external, &seen).unwrap();
-    let asleep = plan(&of, &seen, course(&of, None));
-    let (_, findings) = derive(&of, &seen, &asleep, None, &Wrote::default(), Timestamp::UNIX_EPOCH);
-    assert!(finding_of(&findings, ConditionType::Suspended).0, "{findings:?}");
-
-    external.spec.suspend = false;
-    let of = validate(&external, &seen).unwrap();
-    let at_rest = |seen: &Seen| plan(&of, seen, course(&of, None)).at_rest.len();
-    seen.database = Some(database());
-    assert_eq!(at_rest(&seen), 0);
-    seen.cache_address = Some(CacheAddress::NoSecret);
-    assert_eq!(at_rest(&seen), 6);
 }
