@@ -62,14 +62,15 @@ where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {
     let policy = store.spec.deletion_policy;
+    // A finalizer cannot be added to an object that is being deleted.
     let leaves = child.meta().deletion_timestamp.is_some();
-    let is_held_back = policy == DeletionPolicy::Retain || has_finalizer(child) || leaves;
-    if held == policy && is_held_back {
+    let hold_back = policy == DeletionPolicy::Delete && !has_finalizer(child) && !leaves;
+    if held == policy && !hold_back {
         return Ok(());
     }
     let (space, name) = (namespace(store), child.name_any());
     let api = objects::<K>(&context.client, space);
-    let metadata = if is_held_back { json!({"uid": child.uid()}) } else { with_finalizer(child) };
+    let metadata = if hold_back { with_finalizer(child) } else { json!({"uid": child.uid()}) };
     let patch = json!({"metadata": metadata, "spec": {"deletionPolicy": policy}});
     match api.patch_metadata(&name, &PatchParams::default(), &Patch::Merge(&patch)).await {
         Ok(_) => Ok(()),

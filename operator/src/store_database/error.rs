@@ -69,7 +69,7 @@ pub(crate) enum Error {
     /// A child could not be written.
     #[error(transparent)]
     Apply(#[from] ApplyError),
-    /// The PostgreSQL server accepts no connection.
+    /// The PostgreSQL server cannot be reached.
     #[error(transparent)]
     Unreachable(#[from] Unreachable),
     /// The PostgreSQL server could not be brought to what is wanted.

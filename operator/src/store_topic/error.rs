@@ -8,7 +8,7 @@ use crate::framework::{ApplyError, FinalizerError, NotLeading, ReconcileError, R
 /// Why a topic could not be deleted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DeleteError {
-    /// No broker accepts a connection.
+    /// No broker can be reached.
     #[error(transparent)]
     Unreachable(#[from] Unreachable),
     /// The brokers were asked.
@@ -33,7 +33,7 @@ pub(crate) enum Error {
     /// The spec cannot be carried out.
     #[error(transparent)]
     Validate(#[from] ValidateError),
-    /// No broker accepts a connection.
+    /// No broker can be reached.
     #[error(transparent)]
     Unreachable(#[from] Unreachable),
     /// The brokers could not be brought to what is wanted.
