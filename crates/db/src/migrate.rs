@@ -42,7 +42,7 @@ struct Owned<'a> {
 /// this release on that of a later one: what a later one has applied is left as it is. A release that takes something away
 /// says so in the name of its migration, and an earlier one then refuses the database ([`MigrateError::TooNew`]).
 pub async fn migrate(args: &DatabaseArgs, service: &Migrator) -> Result<(), MigrateError> {
-    let options: PgConnectOptions = args.database_url.parse().map_err(MigrateError::Unreachable)?;
+    let options = args.options().map_err(MigrateError::Unreachable)?;
     let mut connection = connect(&options).await.map_err(MigrateError::Unreachable)?;
     let platform = Owned {
         migrator: &PLATFORM,

@@ -17,9 +17,25 @@ pub struct DatabaseArgs {
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: String,
 
+    /// Certificates (PEM) of the authorities that may have signed the database server's; they count where the address ends
+    /// in `?sslmode=verify-full`
+    #[arg(long, env = "DATABASE_CA", hide_env_values = true)]
+    pub database_ca: Option<String>,
+
     /// Connections to the database this process keeps at most
     #[arg(long, env = "DATABASE_MAX_CONNECTIONS", default_value_t = 10)]
     pub database_max_connections: u32,
+}
+
+impl DatabaseArgs {
+    /// How a connection is made.
+    pub(crate) fn options(&self) -> Result<PgConnectOptions, sqlx::Error> {
+        let options: PgConnectOptions = self.database_url.parse()?;
+        Ok(match &self.database_ca {
+            Some(certificates) => options.ssl_root_cert_from_pem(certificates.clone().into_bytes()),
+            None => options,
+        })
+    }
 }
 
 /// A pool of connections, which begins transactions by name.
@@ -48,7 +64,7 @@ impl Database {
     /// A pool for `args`. Connections are made when they are first needed, so that a service starts while its database is
     /// away; its readiness says so.
     pub fn connect(args: &DatabaseArgs, application: &str) -> Result<Self, ConnectError> {
-        let options: PgConnectOptions = args.database_url.parse().map_err(ConnectError)?;
+        let options = args.options().map_err(ConnectError)?;
         let options = options.application_name(application).options([
             ("statement_timeout", "5s"),
             ("lock_timeout", "3s"),

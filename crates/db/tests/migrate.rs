@@ -7,7 +7,7 @@ use sqlx::{
     SqlSafeStr as _,
     migrate::{Migration, MigrationType, Migrator},
 };
-use testkit::TestDatabase;
+use testkit::{TestDatabase, eventually};
 
 static NONE: Migrator = Migrator::DEFAULT;
 
@@ -39,6 +39,53 @@ async fn an_earlier_release_works_with_what_a_later_one_added() {
         .await
         .unwrap();
     assert_eq!(columns, 3);
+}
+
+#[tokio::test]
+async fn a_migration_that_is_cut_off_half_way_leaves_nothing_and_another_run_does_all_of_it() {
+    let test = TestDatabase::new("cut_off", &NONE).await;
+    let slow = "CREATE TABLE weights (grams integer); SELECT pg_sleep(2) FROM goods WHERE name = 'slow'";
+    let later = release(vec![first(), migration(2, "weights", slow)]);
+    db::migrate(&test.args(), &release(vec![first()])).await.unwrap();
+    sqlx::raw_sql("INSERT INTO goods (name) VALUES ('slow')").execute(test.pool()).await.unwrap();
+
+    // When its process ends in the middle of it
+    let args = test.args();
+    let ended = tokio::select! {
+        ended = db::migrate(&args, &later) => Some(ended),
+        () = eventually("a migration under way", || sleeps(&test)) => None,
+    };
+    assert!(ended.is_none(), "{ended:?}");
+    assert_eq!(tables(&test).await, ["goods"]);
+
+    // Then another waits for the server, which has not noticed yet, and finds nothing half done.
+    sqlx::raw_sql("DELETE FROM goods").execute(test.pool()).await.unwrap();
+    db::migrate(&test.args(), &later).await.unwrap();
+    assert_eq!(tables(&test).await, ["goods", "weights"]);
+}
+
+#[tokio::test]
+async fn of_runs_that_begin_at_once_each_ends_well_and_one_does_the_work() {
+    let test = TestDatabase::new("at_once", &NONE).await;
+    let all = release(vec![first(), migration(2, "weights", "CREATE TABLE weights (grams integer)")]);
+    let args = test.args();
+    let runs = (0..8).map(|_| db::migrate(&args, &all));
+    let ends: Result<Vec<()>, MigrateError> = futures::future::join_all(runs).await.into_iter().collect();
+    ends.unwrap();
+    assert_eq!(tables(&test).await, ["goods", "weights"]);
+}
+
+async fn sleeps(test: &TestDatabase) -> bool {
+    let sleeping =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    sqlx::query_scalar::<_, i64>(sleeping).fetch_one(test.pool()).await.expect("the database answers") > 0
+}
+
+/// What migrations of a service have made.
+async fn tables(test: &TestDatabase) -> Vec<String> {
+    let tables =
+        "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE '\\_%' ORDER BY 1";
+    sqlx::query_scalar(tables).fetch_all(test.pool()).await.expect("the database answers")
 }
 
 #[tokio::test]

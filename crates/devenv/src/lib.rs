@@ -3,6 +3,7 @@
 //!
 //! Nothing here is used in production.
 
+mod authority;
 pub mod backing;
 pub mod debian;
 mod hash;
@@ -11,4 +12,5 @@ pub mod paths;
 mod process;
 pub mod wait;
 
+pub use authority::{Authority, Certified};
 pub use backing::{Backing, BackingError, Part};

@@ -48,7 +48,7 @@ impl TestDatabase {
     /// Its address, as services take it.
     #[must_use]
     pub fn args(&self) -> DatabaseArgs {
-        DatabaseArgs { database_url: self.url(), database_max_connections: CONNECTIONS }
+        DatabaseArgs { database_url: self.url(), database_ca: None, database_max_connections: CONNECTIONS }
     }
 
     /// Its address.
@@ -95,7 +95,7 @@ async fn prepare_once(server: &'static Postgres, template: &str, migrator: &'sta
 async fn prepare(server: &'static Postgres, template: &str, migrator: &'static Migrator) {
     let mut admin = connect(&server.url("postgres")).await;
     execute(&mut admin, &format!("SELECT pg_advisory_lock({TEMPLATE_LOCK})")).await;
-    let args = DatabaseArgs { database_url: server.url(template), database_max_connections: 1 };
+    let args = DatabaseArgs { database_url: server.url(template), database_ca: None, database_max_connections: 1 };
     let known = sqlx::query_scalar!("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", template)
         .fetch_one(&mut admin)
         .await

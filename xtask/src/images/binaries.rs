@@ -9,7 +9,7 @@ use crate::workspace;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::recipe::Recipe;
+use super::recipe::{self, Recipe};
 use crate::{command::Cmd, tools, ui::Step};
 
 /// The package of kubectl's plugin. No image has it, but nothing builds it at less cost than the call that builds the rest.
@@ -39,12 +39,14 @@ pub(crate) fn as_released(cargo: Cmd<'_>) -> Cmd<'_> {
         .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static")
 }
 
-/// Builds every program that the recipes name, and the plugin: one call to cargo, so that features unify the same way each time.
+/// Builds every program that the recipes name, and with them those of the cluster's recipes and the plugin: one call to cargo,
+/// the same whichever images are wanted, so that features unify the same way each time.
 pub(super) fn ensure(step: &Step, recipes: &[Recipe]) -> Result<Binaries> {
-    let names: BTreeSet<&String> = recipes.iter().flat_map(Recipe::binaries).collect();
-    if names.is_empty() {
+    if recipes.iter().all(|recipe| recipe.binaries().is_empty()) {
         return Ok(Binaries(BTreeMap::new()));
     }
+    let all = recipe::all(&recipe::root())?;
+    let names: BTreeSet<&String> = all.iter().chain(recipes).flat_map(Recipe::binaries).collect();
     step.say("cargo build --release");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let build = step

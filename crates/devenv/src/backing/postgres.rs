@@ -8,6 +8,7 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use nix::unistd::{User, geteuid};
@@ -15,13 +16,17 @@ use thiserror::Error;
 
 use super::{BackingError, Home, Part, Postgres, State, create_dir, free_port};
 use crate::{
+    authority::Certified,
     debian::{self, last_lines},
-    hash, process,
+    hash, process, wait,
 };
 
 const PACKAGE: &str = "postgresql-15";
 const SYSTEM_BIN: &str = "/usr/lib/postgresql/15/bin";
 const SERVER_USER: &str = "postgres";
+
+/// How long a server may take to load a certificate.
+const TLS_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Data of a development machine is worth less than its speed: no flush ever waits for the disk.
 const SETTINGS: &[&str] = &[
@@ -76,6 +81,25 @@ impl Postgres {
             return Ok(());
         }
         self.query("postgres", &format!("CREATE DATABASE {}", quoted(database))).map(drop)
+    }
+
+    /// Makes the server speak TLS with whoever asks for it, and returns once it does. The development server is everybody's,
+    /// so only a server of one's own should be told so.
+    pub fn speak_tls(&self, certified: &Certified) -> Result<(), SqlError> {
+        // The server's own hand writes the files: a key that others may read is refused.
+        for (file, text) in [("server.crt", &certified.certificate), ("server.key", &certified.key)] {
+            let lines = format!("unnest(string_to_array('{}', E'\\n'))", text.trim_end().replace('\r', ""));
+            let copy = format!("COPY (SELECT {lines}) TO PROGRAM 'umask 077 && cat >{file}'");
+            self.query("postgres", &copy)?;
+        }
+        self.query("postgres", "ALTER SYSTEM SET ssl = on")?;
+        self.query("postgres", "SELECT pg_reload_conf()")?;
+        let speaks = || {
+            let session = self.query("postgres", "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()");
+            session.ok().filter(|ssl| ssl == "t").map(drop)
+        };
+        let silent = || SqlError::Refused { output: "the server does not take up its certificate".to_owned() };
+        wait::until(TLS_PATIENCE, speaks).ok_or_else(silent)
     }
 
     fn psql(&self, database: &str, arguments: &[&str]) -> Result<String, SqlError> {

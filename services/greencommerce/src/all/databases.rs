@@ -41,7 +41,7 @@ pub(super) async fn prepare(server: &str, prefix: &str, owner: Owner) -> Result<
         }
     }
     connection.close().await?;
-    let args = db::DatabaseArgs { database_url: url(server, &name), database_max_connections: 1 };
+    let args = db::DatabaseArgs { database_url: url(server, &name), database_ca: None, database_max_connections: 1 };
     Ok(db::migrate(&args, owner.migrator()).await?)
 }
 
