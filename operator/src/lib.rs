@@ -6,6 +6,7 @@ mod framework;
 mod guests;
 mod leader;
 mod manager;
+mod monitoring;
 mod network;
 mod refused;
 mod rounds;

@@ -1,5 +1,7 @@
-//! Pods that the API server refuses to a StatefulSet or a Job. Of a Deployment a condition tells it; here only the
-//! workload's controller knows, and it says so in an event.
+//! Pods that the API server refuses to a workload. Of a Deployment a condition tells it; of a StatefulSet or a Job only its
+//! controller knows, and it says so in an event.
+
+mod again;
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,15 +17,18 @@ use k8s_openapi::{
 use kube::{Resource, ResourceExt, api::ListParams, core::DynamicObject};
 use serde_json::Value;
 
+pub(crate) use self::again::{is_refused, may_wait, of_deployment, try_again};
 use crate::framework::{Context, chain, namespace, objects};
 
 /// How long a workload may be without its pod before it is asked why.
-const PATIENCE: SignedDuration = SignedDuration::from_secs(3);
-/// How often it is asked: nothing tells when pods are let in again, but the pod itself.
-const PACE: Duration = Duration::from_secs(3);
+const PATIENCE: SignedDuration = SignedDuration::from_secs(1);
+/// How often it is asked until its controller says something.
+const PACE: Duration = Duration::from_secs(1);
 /// The same for what has been there for longer than [`FRESH`].
 const PACE_LATER: Duration = Duration::from_secs(10);
 const FRESH: SignedDuration = SignedDuration::from_mins(1);
+/// How often refused pods are tried again, as long as no quota changes.
+pub(crate) const AGAIN: Duration = Duration::from_mins(1);
 
 /// A workload that should have a pod and has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,6 +40,11 @@ pub(crate) struct Podless {
 }
 
 impl Podless {
+    /// Whether its pods are refused, as opposed to late.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused.is_some()
+    }
+
     /// What is to be said of it.
     pub(crate) fn message(&self) -> Option<String> {
         self.refused.as_ref().map(|cause| format!("the API server refuses pods: {cause}"))
@@ -71,8 +81,13 @@ where
     if age < PATIENCE {
         return Podless { refused: None, look_again: PACE };
     }
-    let look_again = if age < FRESH { PACE } else { PACE_LATER };
-    Podless { refused: refusal(context, owner).await, look_again }
+    let refused = refusal(context, owner).await;
+    let look_again = match refused {
+        Some(_) => AGAIN,
+        None if age < FRESH => PACE,
+        None => PACE_LATER,
+    };
+    Podless { refused, look_again }
 }
 
 /// The refusal that its controller met last, unless it has made a pod since. Events are a help and no more: who cannot read
@@ -168,7 +183,7 @@ mod tests {
             podless.message().unwrap(),
             "the API server refuses pods: its pod is forbidden: exceeded quota: no-pods"
         );
-        assert_eq!(podless.look_again, PACE_LATER);
+        assert_eq!(podless.look_again, AGAIN);
     }
 
     #[tokio::test]
@@ -177,7 +192,8 @@ mod tests {
             event("FailedCreate", "2026-01-01T00:00:05Z", QUOTA),
             event("SuccessfulCreate", "2026-01-01T00:00:07Z", "created"),
         ];
-        assert_eq!(seen(Call::ok(EVENTS, list(&events))).await.unwrap().refused, None);
+        let let_in = seen(Call::ok(EVENTS, list(&events))).await.unwrap();
+        assert_eq!(let_in, Podless { refused: None, look_again: PACE_LATER });
         assert_eq!(seen(Call::refused(EVENTS, 403, "forbidden")).await.unwrap().refused, None);
     }
 

@@ -10,10 +10,10 @@ mod own_server;
 use operator::{
     Gate,
     store_database::sql::{
-        self, Conflict, Identifier, Login, Mark, Outcome, Password, Seat, Server, Spare, SqlError, Tenancy,
+        self, Conflict, Identifier, Login, Mark, Outcome, Password, Seat, Server, Spare, SqlError, Tenancy, Tls,
     },
 };
-use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions, postgres::PgSslMode};
+use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
 
 use self::own_server::OwnServer;
 
@@ -29,7 +29,7 @@ impl OwnServer {
         Server {
             host: "127.0.0.1".to_owned(),
             port: self.postgres.port(),
-            tls: PgSslMode::Prefer,
+            tls: Tls::Prefer,
             username: username.to_owned(),
             password: Password::from_secret(password).unwrap(),
             patience: PATIENCE,
@@ -182,7 +182,7 @@ async fn a_server_that_is_away_is_an_error_and_not_a_wait() {
     let server = Server {
         host: "127.0.0.1".to_owned(),
         port: unused,
-        tls: PgSslMode::Disable,
+        tls: Tls::Disable,
         username: "postgres".to_owned(),
         password: Password::generate().unwrap(),
         patience: PATIENCE,

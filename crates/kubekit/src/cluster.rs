@@ -159,6 +159,8 @@ fn kinds(crds: &[CustomResourceDefinition]) -> Vec<ApiResource> {
         ("apps", "v1", "StatefulSet"),
         ("autoscaling", "v2", "HorizontalPodAutoscaler"),
         ("batch", "v1", "Job"),
+        ("networking.k8s.io", "v1", "Ingress"),
+        ("networking.k8s.io", "v1", "NetworkPolicy"),
         ("policy", "v1", "PodDisruptionBudget"),
     ];
     let own = crds.iter().map(|crd| {

@@ -143,6 +143,12 @@ impl Operator {
         self.process.pid()
     }
 
+    /// Where it answers for its health and tells its figures.
+    #[must_use]
+    pub fn ops(&self) -> SocketAddr {
+        self.ops
+    }
+
     /// Stops it in the middle of whatever it does, as a machine that swaps or a debugger would.
     pub fn freeze(&self) {
         self.process.signal(Signal::SIGSTOP);

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     fmt::Debug,
     path::PathBuf,
-    sync::OnceLock,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -32,6 +32,15 @@ pub struct Space<'a> {
     begun: Mark,
     /// A port that only this space has.
     port: OnceLock<u16>,
+    /// What was there at the last look: to list every kind is most of the work of looking.
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// Everything that was there when so much had been written.
+#[derive(Default)]
+struct Seen {
+    written: usize,
+    objects: Option<Vec<Value>>,
 }
 
 impl<'a> Space<'a> {
@@ -43,7 +52,7 @@ impl<'a> Space<'a> {
         };
         let api: Api<Namespace> = Api::all(client.clone());
         api.create(&PostParams::default(), &namespace).await.expect("a namespace can be made");
-        Self { cluster, client, name: name.to_owned(), begun, port: OnceLock::new() }
+        Self { cluster, client, name: name.to_owned(), begun, port: OnceLock::new(), seen: Arc::default() }
     }
 
     /// Its name.
@@ -151,11 +160,21 @@ impl<'a> Space<'a> {
     /// When it does not in time, with what it says instead.
     pub async fn until_it_says(&self, kind: &str, name: &str, type_: &str, holds: bool) {
         let begun = Instant::now();
-        while !self.says(kind, name, type_, holds).await {
-            if begun.elapsed() > DEADLINE {
-                self.tell_and_give_up(kind, name, &format!("{type_}: {holds}")).await;
+        loop {
+            let written = self.count_writes();
+            if self.says(kind, name, type_, holds).await {
+                return;
             }
-            tokio::time::sleep(PAUSE).await;
+            // Only a write can make it say something else.
+            loop {
+                if begun.elapsed() > DEADLINE {
+                    self.tell_and_give_up(kind, name, &format!("{type_}: {holds}")).await;
+                }
+                tokio::time::sleep(PAUSE).await;
+                if self.count_writes() != written {
+                    break;
+                }
+            }
         }
     }
 
@@ -256,8 +275,24 @@ impl<'a> Space<'a> {
         give_up(&message, &"");
     }
 
-    /// Children before their owners: a child whose owner is not seen afterwards has lost it, and is not just new.
+    /// Everything in the namespace, as the last write left it.
     async fn objects(&self) -> Vec<Value> {
+        let written = self.count_writes();
+        let known = Some(self.seen()).filter(|seen| seen.written == written).and_then(|seen| seen.objects.clone());
+        if let Some(objects) = known {
+            return objects;
+        }
+        let objects = self.list().await;
+        *self.seen() = Seen { written, objects: Some(objects.clone()) };
+        objects
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Children before their owners: a child whose owner is not seen afterwards has lost it, and is not just new.
+    async fn list(&self) -> Vec<Value> {
         let mut objects = Vec::new();
         for kind in self.cluster.kinds().iter().rev() {
             let listed = self.dynamic(kind).list(&ListParams::default()).await;

@@ -10,7 +10,8 @@ use crate::Quantity;
 /// What happens to data (volumes, databases, topics, and the secrets needed to use them) when its owner is deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {
-    /// The data stays, and is taken up again by an object of the same name.
+    /// The data stays. An object of the same name takes it up again; a `Store`, and a `StoreDatabase` on a
+    /// server of somebody else's, only where `adoptRetainedData` asks for it.
     #[default]
     Retain,
     /// The data is deleted with its owner. This cannot be undone.

@@ -12,6 +12,7 @@ mod crds;
 mod documentation;
 mod exposure;
 mod labels;
+mod monitoring;
 mod pod;
 mod quantity;
 mod servers;
@@ -32,6 +33,7 @@ pub use labels::{
     ANNOTATION_APPLIED, ANNOTATION_CONFIG, ANNOTATION_ROTATE, ANNOTATION_ROTATED_AT, ANNOTATION_SECRETS,
     ANNOTATION_STORAGE, ANNOTATION_STORE_UID, ANNOTATION_VARIABLES, FINALIZER, MANAGED_BY, label,
 };
+pub use monitoring::PodMonitoring;
 pub use pod::PodOverrides;
 pub use quantity::Quantity;
 pub use servers::{Cache, ExternalCache, ExternalKafka, Kafka, ManagedCache, ManagedKafka};
@@ -41,8 +43,8 @@ pub use store::{
     StoreStatus, Upgrade, UpgradeRecord, UpgradeResult,
 };
 pub use store_database::{
-    DatabaseStatus, DatabaseTarget, ExternalDatabase, ManagedDatabase, NamedDatabase, PasswordRotation, StoreDatabase,
-    StoreDatabaseSpec, StoreDatabaseStatus, login_secret,
+    AuthoritiesReference, DatabaseStatus, DatabaseTarget, DatabaseTls, ExternalDatabase, ManagedDatabase,
+    NamedDatabase, PasswordRotation, StoreDatabase, StoreDatabaseSpec, StoreDatabaseStatus, TlsMode, login_secret,
 };
 pub use store_service::{
     ConfigMapMount, PortName, ServiceDatabase, ServicePort, ServiceRoute, ServiceTopic, StoreService, StoreServiceSpec,

@@ -40,7 +40,7 @@ pub struct ManagedKafka {
     /// The volume.
     #[serde(default)]
     pub storage: Storage,
-    /// Compute resources of the broker.
+    /// Compute resources of the broker. Half of a memory limit is for its heap, which is 256 MiB if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Autoscaling, Cache, DatabaseTarget, DeletionPolicy, EnvVar, Exposure, ImagePullPolicy, Kafka, LocalReference,
-    PodOverrides, Resources,
+    PodMonitoring, PodOverrides, Resources,
 };
 
 /// One shop: its services, databases, topics and cache.
@@ -218,7 +218,7 @@ pub struct ServiceSettings {
     #[x_kube(
         merge_strategy = ListMerge::Map(vec!["name".into()]),
         validation = Rule::new("!self.exists(variable, variable.name in ['HTTP_ADDR', 'GRPC_ADDR', 'OPS_ADDR', 'LOG_LEVEL', 'LOG_FORMAT', \
-            'SHUTDOWN_GRACE', 'DATABASE_URL', 'KAFKA_BOOTSTRAP_SERVERS', 'KAFKA_PREFIX', 'REDIS_URL', 'AUTH_HTTP_URL', 'CATALOG_GRPC_URL', 'INVENTORY_GRPC_URL', \
+            'SHUTDOWN_GRACE', 'DATABASE_URL', 'DATABASE_CA', 'KAFKA_BOOTSTRAP_SERVERS', 'KAFKA_PREFIX', 'REDIS_URL', 'AUTH_HTTP_URL', 'CATALOG_GRPC_URL', 'INVENTORY_GRPC_URL', \
             'CART_GRPC_URL', 'STORE_CURRENCY', 'ROUTES_FILE'])")
             .message("names a variable that the operator sets: use the field of the Store for it, for example observability.logLevel or payments.currency")
     )]
@@ -262,6 +262,9 @@ pub struct Observability {
     /// Least severity that is logged.
     #[serde(default)]
     pub log_level: LogLevel,
+    /// Makes a `PodMonitor` for each service; none if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_monitors: Option<PodMonitoring>,
 }
 
 /// Severity of a log line.

@@ -150,6 +150,11 @@ pub struct ExternalDatabase {
     pub port: i32,
     /// Secret with the keys `username` and `password` of a role that may create databases and roles.
     pub admin_secret_ref: LocalReference,
+    /// How connections to the server are protected; with TLS where the server speaks it, and unverified, if left out. It
+    /// holds for the operator and, by the Secrets that it makes, for the services.
+    // No default in the schema: the mode of what is left out is another than that of what is given without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<DatabaseTls>,
     /// Put before the names of the databases and of their roles on the server, for example `green_`. Two stores on the same
     /// server need different ones. It cannot be changed.
     #[serde(default)]
@@ -163,8 +168,77 @@ pub struct ExternalDatabase {
     pub database_prefix: String,
 }
 
+impl ExternalDatabase {
+    /// How connections to the server are protected.
+    #[must_use]
+    pub fn tls_mode(&self) -> TlsMode {
+        self.tls.as_ref().map_or(TlsMode::Prefer, |tls| tls.mode)
+    }
+
+    /// Where the certificates are that the server's is verified with.
+    #[must_use]
+    pub fn authorities(&self) -> Option<&AuthoritiesReference> {
+        self.tls.as_ref()?.ca_secret_ref.as_ref()
+    }
+
+    /// Names of the Secrets that somebody else makes for it.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let authorities = self.authorities().map(|secret| secret.name.as_str());
+        std::iter::once(self.admin_secret_ref.name.as_str()).chain(authorities)
+    }
+}
+
 fn default_postgres_port() -> i32 {
     5432
+}
+
+/// How connections to a server that exists are protected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.mode != 'VerifyFull' || has(self.caSecretRef)")
+        .message("mode VerifyFull needs caSecretRef: name the Secret with the certificates of the authorities that may have signed the server's"),
+    validation = Rule::new("self.mode == 'VerifyFull' || !has(self.caSecretRef)")
+        .message("caSecretRef counts with mode VerifyFull only: set that mode, or remove caSecretRef"),
+)]
+pub struct DatabaseTls {
+    /// What is asked of the server; the names are those of PostgreSQL's `sslmode`.
+    #[serde(default)]
+    pub mode: TlsMode,
+    /// Secret with certificates in PEM: those of the authorities that may have signed the server's. When they change, the
+    /// pods that use the databases are replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_secret_ref: Option<AuthoritiesReference>,
+}
+
+/// What is asked of a server before anything is said to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TlsMode {
+    /// TLS where the server speaks it, and none where it does not. Nobody is kept from reading or answering in its place.
+    Prefer,
+    /// TLS, with any certificate: who only listens learns nothing, who answers in the server's place is not noticed.
+    Require,
+    /// TLS, with a certificate that one of the authorities signed for `host`.
+    #[default]
+    VerifyFull,
+}
+
+/// Names an entry of a Secret in the same namespace that holds certificates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+pub struct AuthoritiesReference {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new("!format.dns1123Subdomain().validate(self).hasValue()")
+        .message("must be the name of an object: lower case letters, digits, '-' and '.'"))]
+    pub name: String,
+    /// Key of the entry.
+    #[serde(default = "default_authorities_key")]
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+}
+
+fn default_authorities_key() -> String {
+    "ca.crt".to_owned()
 }
 
 /// One database. Its login role has the same name and owns it.
@@ -212,7 +286,8 @@ pub struct DatabaseStatus {
     pub name: String,
     /// Whether the database, its role and its Secret exist and fit together.
     pub ready: bool,
-    /// Secret with the keys `uri`, `host`, `port`, `username`, `password` and `database`.
+    /// Secret with the keys `uri`, `host`, `port`, `username`, `password` and `database`; and `ca.crt` where the server's
+    /// certificate is verified.
     pub secret_name: String,
     /// Role that the Secret names. A database has two, of which one is in use.
     #[serde(skip_serializing_if = "Option::is_none")]

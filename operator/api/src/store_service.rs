@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Autoscaling, DeletionPolicy, EnvVar, Exposure, ImagePullPolicy, LocalReference, PodOverrides, Resources,
-    TopicConfig, login_secret,
+    Autoscaling, DeletionPolicy, EnvVar, Exposure, ImagePullPolicy, LocalReference, PodMonitoring, PodOverrides,
+    Resources, TopicConfig, login_secret,
 };
 
 /// One service of a store: an image that runs as a Deployment behind a Service.
@@ -109,7 +109,8 @@ pub struct StoreServiceSpec {
     #[schemars(length(max = 128))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub env: Vec<EnvVar>,
-    /// The service's database: its address becomes the variable `DATABASE_URL`.
+    /// The service's database: its address becomes the variable `DATABASE_URL`. Where a StoreDatabase verifies its server,
+    /// `DATABASE_CA` has the certificates (PEM) to do that with, unless `env` sets it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<ServiceDatabase>,
     /// Paths at the store's gateway that lead to the service, at its port `http`.
@@ -121,7 +122,11 @@ pub struct StoreServiceSpec {
     /// are, and `KAFKA_PREFIX`, if it is set, what stands before the name of each topic.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[x_kube(
+        merge_strategy = ListMerge::Map(vec!["name".into()]),
+        validation = Rule::new("self.all(topic, self.exists_one(other, other.name.replace('.', '-') == topic.name.replace('.', '-')))")
+            .message("two names differ in '.' and '-' only, so their StoreTopics would have the same name: rename one of the topics")
+    )]
     pub topics: Vec<ServiceTopic>,
     /// Each ConfigMap here is a folder whose files the container sees. Changes reach running pods without a restart.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -135,6 +140,9 @@ pub struct StoreServiceSpec {
     /// Where the pods run, and what they are called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod: Option<PodOverrides>,
+    /// Makes a `PodMonitor` for the pods' figures at `/metrics` of the port `ops`; none if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_monitor: Option<PodMonitoring>,
     /// Host name at which the service is reached, for `exposure.ingress`; every host that leads to it if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
@@ -273,8 +281,8 @@ pub struct ServiceTopic {
     #[x_kube(
         validation = Rule::new("self.matches('^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$')")
             .message("must consist of lower case letters, digits, '.' and '-', for example parcel.events"),
-        validation = Rule::new("!(self in ['user.events', 'catalog.events', 'inventory.events', 'order.events', 'payment.events', 'dead.letters'])")
-            .message("is a topic of the platform: it is there without being asked for")
+        validation = Rule::new("!(self.replace('.', '-') in ['user-events', 'catalog-events', 'inventory-events', 'order-events', 'payment-events', 'dead-letters'])")
+            .message("is a topic of the platform, where '.' and '-' count alike: it is there without being asked for")
     )]
     pub name: String,
     /// Number of partitions. It can grow but never shrink.

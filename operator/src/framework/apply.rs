@@ -92,8 +92,9 @@ pub(crate) fn owner_reference<K: Resource<DynamicType = ()>>(owner: &K) -> Owner
 /// Makes the cluster hold `desired`: writes it if the live object lacks any of it, or still has a field that was
 /// applied before and is no longer wanted. Returns whether it wrote.
 ///
-/// `desired` carries its namespace, its labels and, if it has an owner, the owner reference. An object that is being
-/// deleted is left alone: its deletion wakes the owner again.
+/// `desired` carries its namespace, its labels and, if it has an owner, the owner reference. With a resource version it is
+/// written over that version alone: for what follows from what the object itself holds. An object that is being deleted is
+/// left alone: its deletion wakes the owner again.
 pub(crate) fn apply<K>(context: &Context, desired: K) -> impl Future<Output = Result<bool, ApplyError>> + Send
 where
     K: Cached + Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize,
@@ -128,14 +129,21 @@ struct Wanted {
     meta: ObjectMeta,
     /// What to apply. It carries the hash of itself, so that a field which is no longer wanted shows as a difference.
     body: Value,
+    /// The version to write it over, where it may be no other.
+    over: Option<String>,
 }
 
 impl Wanted {
     fn of<K: Resource<DynamicType = ()> + Serialize>(desired: &K) -> Self {
         let mut body = to_value(desired);
+        let mut meta = desired.meta().clone();
+        let over = meta.resource_version.take();
+        if let Some(metadata) = body["metadata"].as_object_mut() {
+            metadata.remove("resourceVersion");
+        }
         let hash = content_hash([body.to_string().as_bytes()]);
         body["metadata"]["annotations"][ANNOTATION_APPLIED] = Value::String(hash);
-        Self { object: describe(desired), body, meta: desired.meta().clone() }
+        Self { object: describe(desired), meta, body, over }
     }
 }
 
@@ -147,8 +155,20 @@ async fn bring(
     live: Option<Live>,
     wanted: Wanted,
 ) -> Result<bool, ApplyError> {
-    let Wanted { object, meta, body } = wanted;
+    let Wanted { object, meta, mut body, over } = wanted;
     let name = meta.name.as_deref().unwrap_or_default();
+    let live = match live {
+        Some(live) => Some(live),
+        None => match api.get_opt(name).await {
+            // No watch has seen it. It may lack our label: then it is not ours to overwrite, and no watch tells of its end.
+            Ok(Some(found)) => {
+                check_owner(&found.metadata, &meta, &object)?;
+                Some(Live::of(to_value(&found)))
+            }
+            Ok(None) => None,
+            Err(source) => return Err(ApplyError::Read { object, source: Box::new(source) }),
+        },
+    };
     let why = match &live {
         Some(live) if live.meta.deletion_timestamp.is_some() => return Ok(false),
         Some(live) => {
@@ -158,16 +178,11 @@ async fn bring(
                 None => return Ok(false),
             }
         }
-        // No watch has seen it. It may lack our label, and then it is not ours to overwrite.
-        None => match api.get_metadata_opt(name).await {
-            Ok(Some(found)) => {
-                check_owner(&found.metadata, &meta, &object)?;
-                "no watch has seen it as ours".to_owned()
-            }
-            Ok(None) => "it does not exist".to_owned(),
-            Err(source) => return Err(ApplyError::Read { object, source: Box::new(source) }),
-        },
+        None => "it does not exist".to_owned(),
     };
+    if let Some(version) = over {
+        body["metadata"]["resourceVersion"] = Value::String(version);
+    }
     match Box::pin(write(&api, name, &body, live.is_some())).await {
         Ok(()) => {
             metrics::wrote(&kind, "apply");
@@ -223,7 +238,9 @@ mod tests {
 
     use super::*;
     use crate::framework::{
-        chain, labels,
+        chain,
+        error::is_conflict,
+        labels,
         scenario::{Call, Scenario},
         standard_labels,
     };
@@ -325,9 +342,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_no_watch_has_seen_yet_is_not_written_again() {
+        let there = serde_json::to_value(live("a")).unwrap();
+        let (wrote, _) = apply_over(None, vec![Call::ok(format!("GET {PATH}"), there)]).await;
+        assert!(!wrote.unwrap());
+    }
+
+    #[tokio::test]
     async fn what_somebody_else_made_is_not_touched() {
         let (result, _) = apply_over(None, vec![Call::ok(format!("GET {PATH}"), metadata())]).await;
         assert_eq!(result.unwrap_err().reason(), Reason::NameTaken);
+    }
+
+    #[tokio::test]
+    async fn the_end_of_what_somebody_else_made_is_looked_for_as_no_watch_tells_of_it() {
+        let mut leaving = metadata();
+        leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+        let (result, _) = apply_over(None, vec![Call::ok(format!("GET {PATH}"), leaving)]).await;
+        assert_eq!(result.unwrap_err().retry(), Retry::Steady);
     }
 
     #[tokio::test]
@@ -361,6 +393,20 @@ mod tests {
             let (result, _) = apply_over(None, vec![absent, Call::refused(apply_line(), code, "no")]).await;
             assert_eq!(result.unwrap_err().retry(), retry, "{code}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_follows_from_one_version_is_written_over_that_alone() {
+        let over = |version: &str| {
+            let mut map = routes("a");
+            map.metadata.resource_version = Some(version.to_owned());
+            map
+        };
+        assert_eq!(Wanted::of(&over("7")).body, Wanted::of(&routes("a")).body, "the stamp knows no versions");
+        let (scenario, context, mut writers) = Scenario::of(vec![Call::refused(apply_line(), 409, "modified")]);
+        writers.config_maps.apply_watcher_event(&Event::Apply(live("b")));
+        assert!(is_conflict(&apply(&context, over("7")).await.unwrap_err()));
+        assert_eq!(scenario.finish()[0]["metadata"]["resourceVersion"], "7");
     }
 
     #[tokio::test]

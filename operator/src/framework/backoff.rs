@@ -19,6 +19,9 @@ const FRESH: Duration = Duration::from_mins(10);
 /// Between two wordings of the same failure.
 const REWORD: Duration = Duration::from_secs(10);
 
+/// A conflict with somebody else's write is over sooner than this.
+const CONFLICT: Duration = Duration::from_secs(10);
+
 /// A reconciliation that failed.
 #[derive(Clone, Debug)]
 pub(crate) struct Attempt {
@@ -68,6 +71,11 @@ impl<K: Eq + Hash> Backoff<K> {
         self.may_reword_at(key, Instant::now())
     }
 
+    /// Whether it has been failing for longer than a conflict with somebody else's write takes.
+    pub(crate) fn lasts(&self, key: &K) -> bool {
+        self.lasts_at(key, Instant::now())
+    }
+
     /// Notes a success, or that the object is gone.
     pub(crate) fn succeeded(&self, key: &K) {
         self.lock().remove(key);
@@ -105,6 +113,10 @@ impl<K: Eq + Hash> Backoff<K> {
             known.worded = now;
         }
         may
+    }
+
+    fn lasts_at(&self, key: &K, now: Instant) -> bool {
+        self.lock().get(key).is_some_and(|known| now - known.since >= CONFLICT)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<K, Failures>> {

@@ -26,8 +26,10 @@ use super::{
     digest::{Digest, Mark},
     malformed::Malformed,
     packed::{Reader, Writer},
+    presence::Presence,
     recall::Recall,
 };
+use crate::monitoring::PodMonitor;
 
 /// A kind that is watched.
 pub(crate) trait Cached:
@@ -49,6 +51,8 @@ macro_rules! cache {
             pub(crate) malformed: Malformed,
             /// What is known of the Secrets of others.
             pub(crate) recall: Recall,
+            /// Whether the cluster knows the kinds of the Prometheus Operator.
+            pub(crate) monitoring: Presence,
             /// Kinds that have not been listed yet.
             pending: AtomicUsize,
             complete: CancellationToken,
@@ -67,8 +71,9 @@ macro_rules! cache {
                     $($name: writers.$name.as_reader(),)*
                     malformed: Malformed::default(),
                     recall: Recall::default(),
-                    // Also the Secrets of others, of which nothing is kept.
-                    pending: AtomicUsize::new([$(stringify!($name),)*].len() + 1),
+                    monitoring: Presence::default(),
+                    // Also the Secrets of others and quotas, of which nothing is kept.
+                    pending: AtomicUsize::new([$(stringify!($name),)*].len() + 2),
                     complete: CancellationToken::new(),
                 };
                 (cache, writers)
@@ -104,6 +109,7 @@ cache! {
     disruption_budgets: PodDisruptionBudget, Digest::of_child;
     ingresses: Ingress, Digest::of_child;
     network_policies: NetworkPolicy, Digest::of_child;
+    pod_monitors: PodMonitor, Digest::of_child;
     pods: Pod, Digest::of_child;
 }
 

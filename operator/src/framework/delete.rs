@@ -10,7 +10,7 @@ use super::{ApplyError, Context, metrics, names::describe, namespace, untyped::o
 
 /// Deletes a child that `owner` no longer wants. Returns whether it did.
 ///
-/// The object that was seen is deleted and no other: a newer one of the same name is left alone. And each watch is late in
+/// The object that was seen is deleted and no other: that a newer one has its name is a conflict. And each watch is late in
 /// its own way, so the child may be of today while the owner is of yesterday: the API server is asked whether the owner is
 /// still described as it was when this was decided. If it is not, its own watch will tell.
 pub(crate) async fn delete<O, K>(context: &Context, owner: &O, seen: &K) -> Result<bool, ApplyError>
@@ -58,8 +58,7 @@ where
             tracing::info!(child = object, why = "it is no longer wanted", "deleted");
             Ok(true)
         }
-        // Gone already, replaced by another object of that name, or changed where that matters.
-        Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(false),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
         Err(source) => Err(ApplyError::Write { verb: "delete", object, source: Box::new(source) }),
     }
 }
@@ -85,6 +84,7 @@ mod tests {
     use super::*;
     use crate::framework::{
         ReconcileError as _,
+        error::is_conflict,
         scenario::{Call, Scenario, still},
     };
 
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(bodies[1]["preconditions"]["uid"], "7");
         let replaced = Call::refused(format!("DELETE {PATH}?"), 409, "the UID in the precondition differs");
         let (deleted, _) = delete_with(vec![still(OWNER, &owner("1", 3)), replaced]).await;
-        assert!(!deleted.unwrap());
+        assert!(is_conflict(&deleted.unwrap_err()));
     }
 
     #[tokio::test]

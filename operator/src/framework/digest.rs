@@ -1,6 +1,6 @@
 //! What is known of an object of the cache without unpacking it.
 
-use api::{ConditionType, Reason, Status, Store, StoreDatabase, StoreService, StoreTopic};
+use api::{ConditionType, ExternalDatabase, Reason, Status, Store, StoreDatabase, StoreService, StoreTopic};
 use kube::core::object::HasStatus;
 
 use crate::guests::is_of_users;
@@ -57,8 +57,8 @@ impl Digest {
     }
 
     pub(super) fn of_database(database: &StoreDatabase) -> Self {
-        let login = database.spec.external.as_ref().map(|external| external.admin_secret_ref.name.clone());
-        let marks = login.into_iter().map(|secret| (Mark::Secret, secret)).collect();
+        let secrets = database.spec.external.iter().flat_map(ExternalDatabase::secrets);
+        let marks = secrets.map(|secret| (Mark::Secret, secret.to_owned())).collect();
         Self { marks, said: said(database), asleep: false }
     }
 

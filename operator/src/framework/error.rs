@@ -57,6 +57,24 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
+/// Whether the API server refused something, at the root of this error, for want of a right.
+pub(crate) fn is_forbidden(error: &(dyn Error + 'static)) -> bool {
+    refusal(error) == Some(403)
+}
+
+/// Whether the API server refused something, at the root of this error, because somebody else wrote first.
+pub(crate) fn is_conflict(error: &(dyn Error + 'static)) -> bool {
+    refusal(error) == Some(409)
+}
+
+/// The HTTP status with which the API server refused what is at the root of this error.
+fn refusal(error: &(dyn Error + 'static)) -> Option<u16> {
+    match kube_error(error) {
+        Some(kube::Error::Api(status)) => Some(status.code),
+        _ => refusal(error.source()?),
+    }
+}
+
 /// The API client's error, also in the box in which our errors hold it.
 fn kube_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a kube::Error> {
     error.downcast_ref().or_else(|| error.downcast_ref::<Box<kube::Error>>().map(|boxed| &**boxed))
@@ -64,7 +82,7 @@ fn kube_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a kube::Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::chain;
+    use super::{chain, is_conflict, is_forbidden};
 
     #[derive(Debug, thiserror::Error)]
     #[error("cannot write the Deployment")]
@@ -85,6 +103,19 @@ mod tests {
             chain(&Refused(Box::new(kube::Error::Api(status)))),
             "cannot apply the Service: port 30080 is taken"
         );
+    }
+
+    #[test]
+    fn a_missing_right_is_found_below_what_it_kept_from_being_done() {
+        let refused = |code| {
+            let mut status = kube::core::Status::failure("no", "");
+            status.code = code;
+            Refused(Box::new(kube::Error::Api(status.boxed())))
+        };
+        assert!(is_forbidden(&refused(403)));
+        assert!(!is_forbidden(&refused(409)));
+        assert!(is_conflict(&refused(409)) && !is_conflict(&refused(403)));
+        assert!(!is_forbidden(&Outer(Inner)));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use kube::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Context, ReconcileError, Retry, chain, metrics, names::describe, namespace, objects};
+use super::{Context, ReconcileError, Retry, chain, error::is_forbidden, metrics, names::describe, namespace, objects};
 
 /// So long an object asks for the end of its data before its namespace goes without.
 const LONGEST_FAREWELL: SignedDuration = SignedDuration::from_secs(30);
@@ -102,7 +102,8 @@ where
 }
 
 /// Whether an object whose data could not be removed, for this reason, is let go all the same: its namespace is deleted,
-/// and with it what the removal may need, such as a login. Nothing may hold that up for ever.
+/// and with it what the removal may need, such as a login. Nothing may hold that up for ever. An operator of that namespace
+/// alone loses its own rights with it, and does not wait until others do, too.
 pub(crate) async fn goes_with_its_namespace<K: Resource<DynamicType = ()>>(
     context: &Context,
     object: &K,
@@ -110,7 +111,7 @@ pub(crate) async fn goes_with_its_namespace<K: Resource<DynamicType = ()>>(
 ) -> bool {
     let deleted = object.meta().deletion_timestamp.as_ref().map(|time| time.0);
     let patient = deleted.is_none_or(|deleted| context.clock.now().duration_since(deleted) < LONGEST_FAREWELL);
-    if patient || !is_being_deleted(context, namespace(object)).await {
+    if (patient && !is_forbidden(error)) || !is_being_deleted(context, namespace(object)).await {
         return false;
     }
     tracing::warn!(object = describe(object), error = chain(error), "its namespace goes, and its data stays behind");
@@ -211,9 +212,16 @@ mod tests {
 
     /// Whether a topic whose brokers are silent since its deletion is let go, where its namespace has this metadata.
     async fn is_let_go(topic: &StoreTopic, answer: Option<Call>) -> bool {
+        is_let_go_after(&std::io::Error::other("the brokers are silent"), topic, answer).await
+    }
+
+    async fn is_let_go_after(
+        error: &(dyn std::error::Error + Send + Sync + 'static),
+        topic: &StoreTopic,
+        answer: Option<Call>,
+    ) -> bool {
         let (scenario, context, _) = Scenario::of(answer.into_iter().collect());
-        let silence = std::io::Error::other("the brokers are silent");
-        let goes = goes_with_its_namespace(&context, topic, &silence).await;
+        let goes = goes_with_its_namespace(&context, topic, error).await;
         scenario.finish();
         goes
     }
@@ -237,6 +245,17 @@ mod tests {
     async fn the_removal_of_data_is_tried_for_a_while_before_the_namespace_is_asked_for() {
         let just_now = Clock::system().now().to_string();
         assert!(!is_let_go(&leaving(&just_now), None).await);
+    }
+
+    #[tokio::test]
+    async fn an_operator_whose_rights_went_with_the_namespace_waits_for_nothing() {
+        let mut status = kube::core::Status::failure("the role is gone", "Forbidden");
+        status.code = 403;
+        let refused = kube::Error::Api(status.boxed());
+        let just_now = leaving(&Clock::system().now().to_string());
+        let going = json!({"name": "shop", "deletionTimestamp": "2026-01-01T00:00:00Z"});
+        assert!(is_let_go_after(&refused, &just_now, Some(space(&going))).await);
+        assert!(!is_let_go_after(&refused, &just_now, Some(space(&json!({"name": "shop"})))).await);
     }
 
     #[tokio::test]

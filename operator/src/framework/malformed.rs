@@ -37,6 +37,8 @@ struct Complaint {
     object: ObjectReference,
     note: String,
     told: bool,
+    /// Whether its kind is being listed anew, and the list has not had it so far.
+    unlisted: bool,
     /// Of an object that is being deleted and that our finalizer holds back.
     held: Option<Held>,
 }
@@ -56,7 +58,7 @@ impl Malformed {
         let mut known = self.known();
         let told =
             known.get(&key).is_some_and(|before| before.told && before.note == note && before.object.uid == object.uid);
-        known.insert(key, Complaint { object, note: note.to_owned(), told, held });
+        known.insert(key, Complaint { object, note: note.to_owned(), told, unlisted: false, held });
         self.news.notify_one();
     }
 
@@ -65,10 +67,19 @@ impl Malformed {
         self.known().remove(&key(object));
     }
 
-    /// Notes that a kind is being listed anew.
-    pub(super) fn forget_kind<K: Resource<DynamicType = ()>>(&self) {
+    /// Notes that a kind is being listed anew. Until the list is complete what was known counts: a service that nobody can
+    /// read keeps its path at the gateway.
+    pub(super) fn listing<K: Resource<DynamicType = ()>>(&self) {
         let kind = K::kind(&());
-        self.known().retain(|(held, _, _), _| *held != kind);
+        let mut known = self.known();
+        let of_kind = known.iter_mut().filter(|((held, _, _), _)| *held == kind);
+        of_kind.for_each(|(_, complaint)| complaint.unlisted = true);
+    }
+
+    /// Notes that a kind has been listed: what the list did not have is gone.
+    pub(super) fn listed<K: Resource<DynamicType = ()>>(&self) {
+        let kind = K::kind(&());
+        self.known().retain(|(held, _, _), complaint| *held != kind || !complaint.unlisted);
     }
 
     /// Names of those of a kind in a namespace.
@@ -115,7 +126,7 @@ pub(crate) async fn attend_to_malformed(context: &Context) -> Infallible {
 /// Returns whether there is nothing to try again.
 async fn attend_once(context: &Context) -> bool {
     let mut done = true;
-    for Complaint { object, note, told, held } in context.cache.malformed.open() {
+    for Complaint { object, note, told, held, unlisted: _ } in context.cache.malformed.open() {
         if !told {
             context.events.publish_about(&object, Reason::ObjectMalformed, &note).await;
         }
@@ -187,8 +198,12 @@ mod tests {
         assert!(malformed.names::<Store>("elsewhere").is_empty());
         malformed.forget(&object::<Store>("green"));
         assert_eq!(malformed.count(), counts(0, 1));
-        malformed.forget_kind::<StoreTopic>();
-        assert_eq!(malformed.count(), counts(0, 0));
+        malformed.note(&object::<StoreTopic>("users"), "no name");
+        malformed.listing::<StoreTopic>();
+        assert_eq!(malformed.count(), counts(0, 2));
+        malformed.note(&object::<StoreTopic>("users"), "no name");
+        malformed.listed::<StoreTopic>();
+        assert_eq!(malformed.names::<StoreTopic>("shop"), ["users".to_owned()].into());
     }
 
     #[tokio::test]

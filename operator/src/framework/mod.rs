@@ -27,8 +27,10 @@ mod malformed;
 mod metrics;
 mod names;
 mod ops;
+mod others;
 mod packed;
 mod pods;
+mod presence;
 mod reach;
 mod recall;
 mod run;
@@ -54,6 +56,8 @@ pub(crate) use converse::converse;
 pub(crate) use deadline::Deadline;
 pub(crate) use delete::{delete, delete_as_seen, is_as_described};
 pub(crate) use digest::Mark;
+#[cfg(test)]
+pub(crate) use error::is_conflict;
 pub(crate) use error::{ReconcileError, Retry, chain};
 pub(crate) use finalizer::{
     FinalizerError, add as add_finalizer, goes_with_its_namespace, has as has_finalizer, hold as hold_back,
@@ -63,7 +67,7 @@ pub use gate::{Gate, NotLeading};
 pub(crate) use hash::{config_hash, content_bytes, content_hash, secret_hash};
 pub(crate) use malformed::attend_to_malformed;
 pub(crate) use metrics::{install as install_metrics, leading as show_leading, transitions as show_transitions};
-pub(crate) use names::{host_in, labels, namespace, standard_labels};
+pub(crate) use names::{describe, host_in, labels, namespace, standard_labels};
 pub(crate) use ops::serve as serve_ops;
 pub(crate) use pods::{PodTrouble, trouble_of};
 pub use reach::Unreachable;

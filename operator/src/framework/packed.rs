@@ -178,6 +178,11 @@ impl<K: Cached> Reader<K> {
         self.objects.within(namespace, |_| true).iter().map(|packed| Arc::new(packed.unpack())).collect()
     }
 
+    /// The objects of a namespace that say such a thing of themselves, packed.
+    pub(super) fn saying(&self, namespace: &str, what: impl Fn(&Said) -> bool) -> Vec<Arc<Packed<K>>> {
+        self.objects.within(namespace, |packed| packed.said.iter().any(&what))
+    }
+
     /// Everything, packed.
     pub(super) fn all(&self) -> Vec<Arc<Packed<K>>> {
         self.objects.all()

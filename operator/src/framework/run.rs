@@ -22,7 +22,9 @@ use tracing::Instrument as _;
 use super::{
     Cache, Cached, Context, Finding, ReconcileError, Retry,
     backoff::{Attempt, Backoff},
-    chain, metrics,
+    chain,
+    error::is_conflict,
+    metrics,
     names::{describe, key},
     namespace,
     slot::Slots,
@@ -204,7 +206,8 @@ where
         self.backoff.succeeded(gone);
     }
 
-    /// A failure is reported in the status and decides when the next reconciliation comes.
+    /// A failure is reported in the status and decides when the next reconciliation comes. That somebody wrote first, such as
+    /// the leader before, is none: what it wrote is looked at.
     async fn measured(
         &self,
         context: &Context,
@@ -225,8 +228,10 @@ where
             }
             Err(error) => {
                 let (generation, written) = (object.meta().generation, context.written.take());
-                // The talk may have been cut short: whoever leads next looks anew.
-                if !context.gate.is_leaving() {
+                if is_conflict(&error) && !self.backoff.lasts(&key) {
+                    tracing::info!(error = chain(&error), "somebody else wrote first");
+                } else if !context.gate.is_leaving() {
+                    // Else the talk may have been cut short: whoever leads next looks anew.
                     self.report(&key, &object, &error).await;
                 }
                 self.next(key, error.retry(), Attempt { generation, started: started.into_std(), written })

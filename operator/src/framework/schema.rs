@@ -18,10 +18,13 @@ pub(super) fn well_formed<K: Cached>(cache: &Cache, queues: &Queues, event: Even
     let gone = matches!(event, Event::Delete(_));
     let (wrap, mut object): (fn(K) -> Event<K>, _) = match event {
         Event::Init => {
-            cache.malformed.forget_kind::<K>();
+            cache.malformed.listing::<K>();
             return Some(Event::Init);
         }
-        Event::InitDone => return Some(Event::InitDone),
+        Event::InitDone => {
+            cache.malformed.listed::<K>();
+            return Some(Event::InitDone);
+        }
         Event::Apply(object) => (Event::Apply, object),
         Event::InitApply(object) => (Event::InitApply, object),
         Event::Delete(object) => (Event::Delete, object),

@@ -95,8 +95,6 @@ where
     match result {
         // The object is gone, and with it the need for a status.
         Err(kube::Error::Api(answer)) if answer.code == 404 => return Ok(()),
-        // Somebody has written it since, such as the leader before. The watch tells what, and then it is looked at again.
-        Err(kube::Error::Api(answer)) if answer.code == 409 && K::Status::REMEMBERS => return Ok(()),
         Err(source) => return Err(StatusError { object: describe(object), source: Box::new(source) }),
         Ok(()) => {
             metrics::wrote(&K::kind(&()), "status");
@@ -190,7 +188,10 @@ mod tests {
     use kube::runtime::watcher::Event;
 
     use super::*;
-    use crate::framework::scenario::{Call, Scenario};
+    use crate::framework::{
+        error::is_conflict,
+        scenario::{Call, Scenario},
+    };
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -314,7 +315,8 @@ mod tests {
         .unwrap();
         let line = format!("PATCH {path}/status?&force=true&fieldManager=greencommerce-operator");
         let (scenario, context, _) = Scenario::of(vec![Call::refused(line, 409, "the object has been modified")]);
-        write_status(&context, &store, StoreStatus::default(), ready(Reason::Reconciling)).await.unwrap();
+        let written = write_status(&context, &store, StoreStatus::default(), ready(Reason::Reconciling)).await;
+        assert!(is_conflict(&written.unwrap_err()));
         assert_eq!(scenario.finish()[0]["metadata"]["resourceVersion"], "5");
     }
 

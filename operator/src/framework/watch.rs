@@ -1,9 +1,9 @@
 //! Keeping the cache current, and waking the controllers when something changes.
 
-use std::{collections::BTreeSet, future::Future, sync::Arc};
+use std::{collections::BTreeSet, fmt::Debug, future::Future, sync::Arc};
 
 use api::{ANNOTATION_SECRETS, MANAGED_BY, StoreService, StoreTopic, label};
-use futures::StreamExt as _;
+use futures::{StreamExt as _, stream::BoxStream};
 use k8s_openapi::{
     NamespaceResourceScope,
     api::{
@@ -13,7 +13,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
-    core::{DynamicObject, PartialObjectMeta},
+    core::DynamicObject,
     runtime::{
         WatchStreamExt as _,
         watcher::{self, Event},
@@ -24,13 +24,18 @@ use super::{
     Cache, Cached, Context, Queues, Wake,
     cache::Writers,
     chain,
-    concern::{everything, household, mounting, readers},
+    concern::{everything, household, mounting, readers, suspects},
     metrics, namespace,
+    others::{self, Tell},
     packed::Writer,
+    presence::optional,
     schema::well_formed,
     untyped,
 };
-use crate::guests::{gateway_of, is_of_users};
+use crate::{
+    guests::{gateway_of, is_of_users},
+    monitoring::PodMonitor,
+};
 
 /// A watch that never ends by itself.
 type Watch = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -62,13 +67,15 @@ fn spawn(scope: Scope, context: &Context, queues: &Queues, writers: Writers) -> 
         watches.child(writers.service_accounts, |_| {}),
         watches.config_maps(writers.config_maps),
         watches.secrets(writers.secrets),
-        watches.secrets_of_others(),
+        watches.of_others(others::secrets_config(), others::secret),
+        watches.of_others(watcher::Config::default(), others::quota),
         watches.child(writers.claims, |_| {}),
         watches.child(writers.jobs, |_| {}),
         watches.child(writers.autoscalers, |_| {}),
         watches.child(writers.disruption_budgets, |_| {}),
         watches.child(writers.ingresses, |_| {}),
         watches.child(writers.network_policies, |_| {}),
+        watches.pod_monitors(writers.pod_monitors),
         watches.child(writers.pods, prune_pod),
     ]
 }
@@ -113,7 +120,8 @@ impl Watches<'_> {
     }
 
     /// A service that a user brought also wakes its store with the other guests, and the database that it uses, which then
-    /// lets it in. Those of a store are let in before they are there; its gateway wakes the guests to whom it leads.
+    /// lets it in. One whose pods fail wakes what may be the cause. Those of a store are let in before they are there; its
+    /// gateway wakes the guests to whom it leads.
     fn store_services(&self, writer: Writer<StoreService>) -> Watch {
         self.watch(
             watcher::Config::default(),
@@ -131,6 +139,7 @@ impl Watches<'_> {
                     let secret = secret.and_then(|name| cache.get::<Secret>(namespace(service), &name));
                     wakes.extend(secret.iter().flat_map(|secret| Wake::owners(&**secret)));
                 }
+                wakes.extend(suspects(cache, service));
                 wakes
             },
         )
@@ -142,6 +151,15 @@ impl Watches<'_> {
         K: Cached + Resource<Scope = NamespaceResourceScope>,
     {
         self.watch(ours(), writer, prune, |object, _| Wake::owners(object))
+    }
+
+    /// A kind of the Prometheus Operator, which the cluster may have or not. All that want one are woken when it comes.
+    fn pod_monitors(&self, writer: Writer<PodMonitor>) -> Watch {
+        let cache = self.context.cache.clone();
+        let note = move |is_there| cache.monitoring.note(is_there);
+        let events = optional(watcher::watcher(self.scope.api::<PodMonitor>(), ours()).default_backoff(), note);
+        let (context, queues) = (self.context.clone(), self.queues.clone());
+        Box::pin(pump(context, queues, events.boxed(), writer, |_| {}, |object, _| Wake::owners(object)))
     }
 
     /// Files also wake the services that read them, and the gateway's routes the guests to whom they lead.
@@ -193,26 +211,17 @@ impl Watches<'_> {
         )
     }
 
-    /// Secrets that users make wake those that read them. Only their metadata is asked for, without what is secret; an annotation may hold
-    /// it all the same, such as the one in which kubectl keeps what was applied. Nothing of it is kept.
-    fn secrets_of_others(&self) -> Watch {
+    /// Of what others write, whom it concerns.
+    fn of_others<K>(&self, config: watcher::Config, tell: Tell<K>) -> Watch
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Send + 'static,
+    {
         let client = self.scope.client.clone();
-        let api: Api<PartialObjectMeta<Secret>> = match &self.scope.namespace {
+        let api = match &self.scope.namespace {
             Some(namespace) => Api::namespaced(client, namespace),
             None => Api::all(client),
         };
-        let (cache, queues) = (self.context.cache.clone(), self.queues.clone());
-        Box::pin(async move {
-            let config = watcher::Config::default().labels(&format!("{}!={MANAGED_BY}", label::MANAGED_BY));
-            let mut listed = false;
-            let mut events = watcher::watcher(api, config).default_backoff().boxed();
-            while let Some(event) = events.next().await {
-                match event {
-                    Ok(event) => secret_of_others(&cache, &queues, &event, &mut listed),
-                    Err(error) => broken::<Secret>(&error),
-                }
-            }
-        })
+        Box::pin(others::follow(self.context.cache.clone(), self.queues.clone(), api, config, tell))
     }
 
     fn watch<K>(
@@ -225,9 +234,9 @@ impl Watches<'_> {
     where
         K: Cached + Resource<Scope = NamespaceResourceScope>,
     {
-        let api = self.scope.api::<K>();
+        let events = watcher::watcher(self.scope.api::<K>(), config).default_backoff().boxed();
         let (context, queues) = (self.context.clone(), self.queues.clone());
-        Box::pin(pump(context, queues, api, config, writer, prune, wakes))
+        Box::pin(pump(context, queues, events, writer, prune, wakes))
     }
 }
 
@@ -235,26 +244,11 @@ fn ours() -> watcher::Config {
     watcher::Config::default().labels(&format!("{}={MANAGED_BY}", label::MANAGED_BY))
 }
 
-/// Wakes whom a Secret of somebody else's concerns.
-fn secret_of_others(cache: &Cache, queues: &Queues, event: &Event<PartialObjectMeta<Secret>>, listed: &mut bool) {
-    match event {
-        Event::Apply(secret) | Event::InitApply(secret) | Event::Delete(secret) => {
-            cache.recall.forget(namespace(secret), &secret.name_any());
-            queues.send_all(&readers(cache, secret));
-        }
-        Event::InitDone if !std::mem::replace(listed, true) => cache.listed(),
-        // Nothing is kept of them, so nobody can say which have vanished while the watch was away.
-        Event::InitDone => queues.send_all(&everything(cache)),
-        // What changes while the watch is away is not told one by one.
-        Event::Init => cache.recall.forget_all(),
-    }
-}
-
 fn label_of<'a, K: ResourceExt>(object: &'a K, key: &str) -> Option<&'a str> {
     object.labels().get(key).map(String::as_str)
 }
 
-fn broken<K: Resource<DynamicType = ()>>(error: &watcher::Error) {
+pub(super) fn broken<K: Resource<DynamicType = ()>>(error: &watcher::Error) {
     metrics::watch_failed(&K::kind(&()));
     tracing::warn!(kind = %K::kind(&()), error = chain(error), "a watch broke and starts again");
 }
@@ -263,8 +257,7 @@ fn broken<K: Resource<DynamicType = ()>>(error: &watcher::Error) {
 async fn pump<K>(
     context: Context,
     queues: Queues,
-    api: Api<DynamicObject>,
-    config: watcher::Config,
+    mut events: BoxStream<'static, Result<Event<DynamicObject>, watcher::Error>>,
     mut writer: Writer<K>,
     prune: fn(&mut K),
     wakes: impl Fn(&K, &Cache) -> BTreeSet<Wake>,
@@ -272,7 +265,6 @@ async fn pump<K>(
     K: Cached + Resource<Scope = NamespaceResourceScope>,
 {
     let mut listed = false;
-    let mut events = watcher::watcher(api, config).default_backoff().boxed();
     while let Some(event) = events.next().await {
         let event = match event {
             Ok(event) => event,
@@ -314,33 +306,5 @@ fn prune_pod(pod: &mut Pod) {
             })
             .collect();
         pod.spec = Some(PodSpec { containers, node_name: spec.node_name, ..PodSpec::default() });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_secret_that_vanished_while_the_watch_was_away_wakes_its_readers() {
-        let (cache, mut writers) = Cache::new();
-        let reader = json!({
-            "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreService",
-            "metadata": {"name": "reader", "namespace": "shop"},
-            "spec": {"store": "green", "image": "x:1", "database": {"name": "parcels"}},
-        });
-        let reader: StoreService = serde_json::from_value(reader).unwrap();
-        writers.store_services.apply_watcher_event(&Event::Apply(reader));
-        let (queues, mut receivers) = Queues::new();
-        let mut listed = false;
-        let mut list = |event| secret_of_others(&cache, &queues, &event, &mut listed);
-        list(Event::Init);
-        list(Event::InitDone);
-        assert!(receivers.services.try_recv().is_err(), "nothing is known to have vanished");
-        list(Event::Init);
-        list(Event::InitDone);
-        assert_eq!(receivers.services.try_recv().unwrap().name, "reader");
     }
 }

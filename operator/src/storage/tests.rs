@@ -4,7 +4,10 @@ use api::{FINALIZER, StoreDatabase};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::framework::scenario::{Call, Scenario, still};
+use crate::framework::{
+    is_conflict,
+    scenario::{Call, Scenario, still},
+};
 
 fn quantity(text: &str) -> Quantity {
     Quantity(text.to_owned())
@@ -203,8 +206,8 @@ async fn a_claim_is_deleted_only_in_the_version_that_had_no_volume() {
     let (scenario, context, _) = Scenario::of(vec![still(path, &owner), bound_since]);
     let seen = pending("9Ti", Some("9Ti"));
     let anew = planned(&size("1Gi"), seen.clone(), None);
-    let wrote = bring(&context, &owner, Some(&seen), &anew.state, seen.clone()).await.unwrap();
-    assert!(!wrote);
+    let refused = bring(&context, &owner, Some(&seen), &anew.state, seen.clone()).await.unwrap_err();
+    assert!(is_conflict(&refused));
     let preconditions = &scenario.finish()[1]["preconditions"];
     assert_eq!((&preconditions["uid"], &preconditions["resourceVersion"]), (&json!("9"), &json!("5")));
 }

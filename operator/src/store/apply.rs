@@ -21,6 +21,7 @@ use super::{
 use crate::{
     framework::{ApplyError, Context, apply as apply_child, delete, namespace, objects},
     guests::is_of_users,
+    refused::{self, Podless},
     storage,
 };
 
@@ -107,7 +108,20 @@ pub(super) async fn apply(
     for (job, since) in to_be_noted(seen) {
         note_start(context, job, since).await?;
     }
+    try_again(context, seen).await;
     Ok(wrote)
+}
+
+/// Has refused pods of servers and migrations tried again.
+async fn try_again(context: &Context, seen: &Seen) {
+    for server in [&seen.kafka, &seen.cache].into_iter().filter(|server| server.is_refused()) {
+        if let Some(set) = server.stateful_set.as_deref() {
+            refused::try_again(context, set).await;
+        }
+    }
+    for job in seen.jobs.iter().filter(|job| seen.podless_jobs.get(&job.name_any()).is_some_and(Podless::is_refused)) {
+        refused::try_again(context, &**job).await;
+    }
 }
 
 /// Notes on a Job since when its container runs.
@@ -115,8 +129,7 @@ async fn note_start(context: &Context, job: &Job, since: Timestamp) -> Result<()
     let note = json!({"metadata": {"uid": job.uid(), "annotations": {ANNOTATION_STARTED: since.to_string()}}});
     let api = objects::<Job>(&context.client, namespace(job));
     match api.patch_metadata(&job.name_any(), &PatchParams::default(), &Patch::Merge(&note)).await {
-        // It is gone, or another one has its name.
-        Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         Err(source) => {
             let object = format!("Job {}/{}", namespace(job), job.name_any());
             Err(ApplyError::Write { verb: "note the start of", object, source: Box::new(source) })

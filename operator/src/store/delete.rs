@@ -15,7 +15,8 @@ use super::{
     names::{Names, TOPICS},
 };
 use crate::framework::{
-    ApplyError, Context, delete as delete_child, has_finalizer, namespace, objects, remove_finalizer, with_finalizer,
+    ApplyError, Context, delete as delete_child, goes_with_its_namespace, has_finalizer, namespace, objects,
+    remove_finalizer, with_finalizer,
 };
 
 /// Deletes the claims of the broker and the cache if the policy says so, then lets the Store go. What it owns goes with
@@ -28,6 +29,15 @@ pub(super) async fn delete(context: &Context, store: &Store) -> Result<(), Store
     if !has_finalizer(store) {
         return Ok(());
     }
+    match remove_data(context, store).await {
+        Err(error) if !goes_with_its_namespace(context, store, &error).await => return Err(error.into()),
+        Ok(()) | Err(_) => {}
+    }
+    remove_finalizer(context, store).await?;
+    Ok(())
+}
+
+async fn remove_data(context: &Context, store: &Store) -> Result<(), ApplyError> {
     if store.spec.deletion_policy == DeletionPolicy::Delete {
         let names = Names::new(&store.name_any());
         for name in [names.kafka(), names.cache()] {
@@ -46,7 +56,6 @@ pub(super) async fn delete(context: &Context, store: &Store) -> Result<(), Store
             hand_down_policy(context, store, &*topic, topic.spec.deletion_policy).await?;
         }
     }
-    remove_finalizer(context, store).await?;
     Ok(())
 }
 

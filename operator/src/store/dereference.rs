@@ -89,6 +89,13 @@ impl ReconcileError for DereferenceError {
     }
 }
 
+impl Server {
+    /// Whether its pod is refused.
+    pub(super) fn is_refused(&self) -> bool {
+        self.podless.as_ref().is_some_and(Podless::is_refused)
+    }
+}
+
 /// Reads from the cache; only the class of a volume that must grow, a Secret that no watch covers, and why there is no pod are
 /// asked for.
 pub(super) async fn dereference(context: &Context, store: &Store) -> Result<Seen, DereferenceError> {

@@ -80,7 +80,10 @@ pub(super) fn hashes(of: &Validated, seen: &Seen, service: ServiceName) -> Hashe
     let Image { pull_policy, pull_secrets, .. } = &of.image;
     let timeout = of.migration_timeout.as_secs().to_be_bytes();
     let parts = [image.as_bytes(), pull_policy.as_str().as_bytes(), &timeout];
-    let settings = content_hash(parts.into_iter().chain(pull_secrets.iter().map(|secret| secret.name.as_bytes())));
+    // Nothing where it is not, so that Jobs keep the names that they had before there was a choice.
+    let verifies = of.verifies_database().then_some(b"verify".as_slice());
+    let parts = parts.into_iter().chain(pull_secrets.iter().map(|secret| secret.name.as_bytes())).chain(verifies);
+    let settings = content_hash(parts);
     Hashes {
         job: match identity {
             Some(identity) => settings[..6].to_owned() + &content_hash([identity])[..4],

@@ -58,7 +58,7 @@ fn findings(of: &Validated, plan: &Plan, parts: Parts, progress: &Progress) -> V
     let mut findings = headline(plan, trouble.as_ref());
     findings.push(degraded(plan, trouble.as_ref()));
     findings.push(Finding::no(ConditionType::Suspended, Reason::NotSuspended, "the store is not asked to sleep"));
-    findings.push(upgraded(of, plan, progress));
+    findings.push(upgraded(of, plan, progress, &parts.services));
     findings.extend([
         finding(ConditionType::DatabaseReady, parts.database, "the databases are ready"),
         finding(ConditionType::EventsReady, parts.events, "the broker and its topics are ready"),
@@ -150,7 +150,7 @@ fn finding(condition: ConditionType, verdict: Verdict, ready: &str) -> Finding {
     }
 }
 
-fn upgraded(of: &Validated, plan: &Plan, progress: &Progress) -> Finding {
+fn upgraded(of: &Validated, plan: &Plan, progress: &Progress, services: &Verdict) -> Finding {
     let condition = ConditionType::Upgraded;
     if let Some(message) = taken_back(plan) {
         return Finding::no(condition, Reason::UpgradeRolledBack, message);
@@ -166,7 +166,12 @@ fn upgraded(of: &Validated, plan: &Plan, progress: &Progress) -> Finding {
             Progress::OnItsWay => format!("version {} is being rolled out", of.version),
             Progress::Ran(behind) => format!("version {} runs, but not yet: {}", of.version, asked_of(of, behind)),
         };
-        return Finding::no(condition, Reason::Upgrading, message);
+        return match services {
+            Err((reason, cause)) if reason.is_failure() => {
+                Finding::no(condition, *reason, format!("{message}; {cause}"))
+            }
+            _ => Finding::no(condition, Reason::Upgrading, message),
+        };
     }
     let (reason, message) = migrating(plan);
     Finding::no(condition, reason, message)

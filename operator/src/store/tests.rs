@@ -130,7 +130,7 @@ fn all_calls(first: Vec<Call>, last: Vec<Call>) -> Vec<Call> {
 }
 
 #[tokio::test]
-async fn a_broker_that_has_no_pod_is_asked_about_until_it_has_one() {
+async fn a_broker_whose_pod_is_refused_is_tried_again() {
     // As the operator made it, long ago.
     let (scenario, context, _) = Scenario::of(all_calls(vec![], vec![]));
     reconcile(&context, Arc::new(store())).await;
@@ -147,12 +147,18 @@ async fn a_broker_that_has_no_pod_is_asked_about_until_it_has_one() {
     });
     let events = json!({"apiVersion": "v1", "kind": "EventList", "metadata": {}, "items": [refused]});
     let asked = "GET /api/v1/namespaces/shop/events?&fieldSelector=involvedObject.uid%3D7";
+    let sets = "/apis/apps/v1/namespaces/shop/statefulsets/green-kafka";
     let mut calls = all_calls(vec![Call::ok(asked, events)], vec![]);
     calls.retain(|call| !call.is_of("statefulsets/green-kafka"));
+    let none = json!({"apiVersion": "v1", "kind": "ResourceQuotaList", "metadata": {}, "items": []});
+    let again =
+        [Call::ok("GET /api/v1/namespaces/shop/resourcequotas?", none), Call::ok(format!("PATCH {sets}?"), metadata())];
+    // Before the status and the events.
+    calls.splice(calls.len() - 3..calls.len() - 3, again);
     let (scenario, context, mut writers) = Scenario::of(calls);
     writers.stateful_sets.apply_watcher_event(&Event::Apply(serde_json::from_value(set).unwrap()));
     let action = Box::pin(StoreReconciler.reconcile(&context, Arc::new(store()))).await.unwrap();
-    assert_eq!(action, Action::requeue(std::time::Duration::from_secs(10)));
+    assert_eq!(action, Action::requeue(std::time::Duration::from_mins(1)));
     scenario.finish();
 }
 
@@ -306,6 +312,23 @@ async fn a_store_hands_its_policy_down_before_it_goes_and_holds_back_a_database_
             );
         }
     }
+}
+
+#[tokio::test]
+async fn a_store_of_a_namespace_that_goes_with_the_rights_over_it_is_let_go() {
+    let claim = format!("GET {}", claim_path("green-kafka"));
+    let going = json!({
+        "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+        "metadata": {"name": "shop", "deletionTimestamp": "2026-01-01T00:00:00Z"},
+    });
+    let (scenario, context, _) = Scenario::of(vec![
+        Call::refused(claim, 403, "the role is gone"),
+        Call::ok("GET /api/v1/namespaces/shop", going),
+        Call::ok(format!("PATCH {PATH}?"), metadata()),
+    ]);
+    reconcile(&context, leaving(DeletionPolicy::Delete)).await;
+    let bodies = scenario.finish();
+    assert_eq!(bodies[2][3]["value"], json!([]));
 }
 
 #[tokio::test]

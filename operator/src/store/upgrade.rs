@@ -64,10 +64,11 @@ fn attempt(of: &Validated) -> String {
     parts.extend(pull_secrets.iter().map(|secret| secret.name.clone()));
     parts.push(format!("{:?} {:?} {}", of.migration_timeout, of.progress_deadline, of.auto_rollback));
     parts.extend(of.services.iter().map(|(name, service)| {
-        let Service { version, env, resources, .. } = service;
-        // Left out where there is none, so that what was noted before there were such versions still holds.
+        let Service { version, env, resources, pod, .. } = service;
+        // Left out where there is none, so that what was noted before these counted still holds.
         let version = version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
-        format!("{name:?} {env:?} {resources:?}{version}")
+        let pod = pod.as_ref().map(|pod| format!(" {pod:?}")).unwrap_or_default();
+        format!("{name:?} {env:?} {resources:?}{version}{pod}")
     }));
     content_hash(parts.iter().map(String::as_bytes))
 }

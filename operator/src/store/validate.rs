@@ -7,8 +7,8 @@ use std::{
 
 use api::{
     ANNOTATION_ROTATE, ANNOTATION_STORE_UID, Autoscaling, DatabaseTarget, DeletionPolicy, EnvVar, Exposure,
-    ExternalKafka, ImagePullPolicy, LocalReference, LogLevel, PodOverrides, Reason, Resources, ServiceName,
-    ServiceSettings, Store,
+    ExternalKafka, ImagePullPolicy, LocalReference, LogLevel, PodMonitoring, PodOverrides, Reason, Resources,
+    ServiceName, ServiceSettings, Store, TlsMode,
 };
 use k8s_openapi::{api::core::v1::PersistentVolumeClaim, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use kube::ResourceExt;
@@ -46,6 +46,8 @@ pub(super) struct Validated {
     pub(super) held_databases: BTreeSet<String>,
     pub(super) currency: String,
     pub(super) log_level: LogLevel,
+    /// How the figures of the services are to be found.
+    pub(super) pod_monitors: Option<PodMonitoring>,
     pub(super) migration_timeout: Duration,
     pub(super) progress_deadline: Duration,
     pub(super) auto_rollback: bool,
@@ -134,6 +136,12 @@ impl Validated {
         Some(format!("{}:{version}", self.image.repository))
     }
 
+    /// Whether the services verify the certificate of the database server.
+    pub(super) fn verifies_database(&self) -> bool {
+        let external = self.database.external.as_ref();
+        external.is_some_and(|external| external.tls_mode() == TlsMode::VerifyFull)
+    }
+
     /// The servers with a volume that the store runs, by name.
     pub(super) fn servers(&self) -> impl Iterator<Item = (String, &DataServer)> {
         let kafka = match &self.kafka {
@@ -195,6 +203,7 @@ pub(super) fn validate(store: &Store, seen: &Seen) -> Result<Validated, Validate
         held_databases: held_databases(seen),
         currency: spec.payments.currency,
         log_level: spec.observability.log_level,
+        pod_monitors: spec.observability.pod_monitors.clone(),
         migration_timeout: duration("migrationTimeout", upgrade.migration_timeout)?,
         progress_deadline: duration("progressDeadline", upgrade.progress_deadline)?,
         auto_rollback: upgrade.auto_rollback,

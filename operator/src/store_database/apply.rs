@@ -28,6 +28,12 @@ impl Superuser {
     }
 }
 
+/// Whether a Secret is still to be made.
+pub(super) fn makes_a_secret(validated: &Validated, superuser: &Superuser) -> bool {
+    let login = validated.credentials.values().any(|held| held.version.is_none());
+    login || (matches!(validated.mode, Mode::Managed(_)) && !superuser.exists)
+}
+
 /// Writes the children. Returns whether the server itself was changed, so that what is known of it is out of date.
 pub(super) async fn children(
     context: &Context,

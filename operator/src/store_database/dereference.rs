@@ -7,7 +7,9 @@ use std::{
     sync::Arc,
 };
 
-use api::{ANNOTATION_ROTATE, ANNOTATION_SECRETS, StoreDatabase, StoreDatabaseSpec, StoreService, label};
+use api::{
+    ANNOTATION_ROTATE, ANNOTATION_SECRETS, ExternalDatabase, StoreDatabase, StoreDatabaseSpec, StoreService, label,
+};
 use k8s_openapi::{
     NamespaceResourceScope,
     api::core::v1::{PersistentVolumeClaim, Pod, Secret},
@@ -69,6 +71,8 @@ pub(crate) struct AdminReads {
     pub(crate) name: String,
     /// The Secret.
     pub(crate) secret: Option<Secret>,
+    /// The Secret with the certificates of the authorities, where one is named.
+    pub(crate) authorities: Option<Secret>,
 }
 
 /// Why something could not be read.
@@ -124,13 +128,17 @@ fn illegible(context: &Context, namespace: &str) -> BTreeSet<String> {
     context.cache.malformed.names::<StoreService>(namespace)
 }
 
-/// Reads the login of the administrator of an external server.
+/// Reads the login of the administrator of an external server, and whom to trust about the server.
 pub(super) async fn administrator(context: &Context, database: &StoreDatabase) -> Result<AdminReads, DereferenceError> {
     let reader = Reader { context, namespace: namespace(database) };
-    let name = database.spec.external.as_ref().map(|external| external.admin_secret_ref.name.clone());
-    let name = name.unwrap_or_default();
+    let external = database.spec.external.as_ref();
+    let name = external.map(|external| external.admin_secret_ref.name.clone()).unwrap_or_default();
     let secret = reader.get("Secret", &name).await?;
-    Ok(AdminReads { name, secret })
+    let authorities = match external.and_then(ExternalDatabase::authorities) {
+        Some(named) => reader.get("Secret", &named.name).await?,
+        None => None,
+    };
+    Ok(AdminReads { name, secret, authorities })
 }
 
 /// A Secret as the API server has it now: what the cache shows may be older than what was written last.

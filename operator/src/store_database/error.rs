@@ -4,7 +4,7 @@ use api::{ConditionType, Reason};
 
 use super::{
     dereference::DereferenceError,
-    sql::{Identifier, InvalidIdentifier, SqlError},
+    sql::{Identifier, InvalidAuthorities, InvalidIdentifier, SqlError},
 };
 use crate::framework::{
     ApplyError, FinalizerError, Finding, NotLeading, ReconcileError, Retry, StatusError, Unreachable, chain,
@@ -54,6 +54,33 @@ pub(crate) enum ValidateError {
         secret: String,
         /// The key.
         key: &'static str,
+    },
+    /// The server's certificate is to be verified, and nothing is named to do that with; the schema refuses that.
+    #[error("tls.mode VerifyFull needs tls.caSecretRef: name the Secret with the certificates of the authorities")]
+    AuthoritiesUnnamed,
+    /// The Secret with the certificates of the authorities does not exist.
+    #[error(
+        "Secret {secret} does not exist: create it with the key {key}, the certificates (PEM) of the authorities that may \
+         have signed the server's"
+    )]
+    AuthoritiesMissing {
+        /// The Secret.
+        secret: String,
+        /// The key.
+        key: String,
+    },
+    /// The Secret has no certificates that can be used.
+    #[error(
+        "the key {key} of Secret {secret} {why}: put the certificates (PEM) there of the authorities that may have signed \
+         the server's, and no others"
+    )]
+    AuthoritiesInvalid {
+        /// The Secret.
+        secret: String,
+        /// The key.
+        key: String,
+        /// What is wrong with what is there.
+        why: InvalidAuthorities,
     },
 }
 
@@ -125,9 +152,14 @@ impl ValidateError {
     fn reason(&self) -> Reason {
         match self {
             Self::CredentialsLost { .. } => Reason::CredentialsLost,
-            Self::AdminMissing { .. } => Reason::SecretMissing,
-            Self::AdminInvalid { .. } => Reason::SecretInvalid,
-            Self::Mode | Self::Port(_) | Self::Name(_) | Self::Interval(_) | Self::Unread(_) => Reason::SpecInvalid,
+            Self::AdminMissing { .. } | Self::AuthoritiesMissing { .. } => Reason::SecretMissing,
+            Self::AdminInvalid { .. } | Self::AuthoritiesInvalid { .. } => Reason::SecretInvalid,
+            Self::Mode
+            | Self::Port(_)
+            | Self::Name(_)
+            | Self::Interval(_)
+            | Self::Unread(_)
+            | Self::AuthoritiesUnnamed => Reason::SpecInvalid,
         }
     }
 
@@ -136,8 +168,14 @@ impl ValidateError {
             // A Secret wakes its readers when it comes or changes. The superuser's bears no label once somebody put it
             // back, and is named by nobody.
             Self::CredentialsLost { .. } => Retry::Steady,
-            Self::AdminMissing { .. } | Self::AdminInvalid { .. } | Self::Unread(_) => Retry::Backoff,
-            Self::Mode | Self::Port(_) | Self::Name(_) | Self::Interval(_) => Retry::OnChange,
+            Self::AdminMissing { .. }
+            | Self::AdminInvalid { .. }
+            | Self::AuthoritiesMissing { .. }
+            | Self::AuthoritiesInvalid { .. }
+            | Self::Unread(_) => Retry::Backoff,
+            Self::Mode | Self::Port(_) | Self::Name(_) | Self::Interval(_) | Self::AuthoritiesUnnamed => {
+                Retry::OnChange
+            }
         }
     }
 }
@@ -146,6 +184,7 @@ impl ValidateError {
 fn sql_retry(error: &SqlError) -> Retry {
     match error {
         SqlError::Silent(_)
+        | SqlError::Tls(_)
         | SqlError::Connect(_)
         | SqlError::Observe(_)
         | SqlError::Probe { .. }
@@ -157,7 +196,9 @@ fn sql_retry(error: &SqlError) -> Retry {
 fn sql_reason(error: &SqlError) -> Reason {
     match error {
         SqlError::Connect(_) if error.is_login_refused() => Reason::DatabaseLoginRefused,
-        SqlError::Silent(_) | SqlError::Connect(_) | SqlError::Deadline => Reason::DatabaseUnreachable,
+        SqlError::Silent(_) | SqlError::Tls(_) | SqlError::Connect(_) | SqlError::Deadline => {
+            Reason::DatabaseUnreachable
+        }
         SqlError::NotLeading(error) => error.reason(),
         SqlError::Observe(_)
         | SqlError::Probe { .. }

@@ -32,7 +32,9 @@ use self::{
     validate::{Mode, Validated},
 };
 use crate::{
-    framework::{Context, Reconciler, converse, followed, hold_back, of_server, patience, reach, write_status},
+    framework::{
+        Context, Reconciler, converse, followed, hold_back, is_as_described, of_server, patience, reach, write_status,
+    },
     refused::{self, Podless},
     storage::CLASS_POLL,
 };
@@ -61,6 +63,10 @@ impl Reconciler for StoreDatabaseReconciler {
         let reads = dereference::dereference(context, &database).await?;
         let superuser = apply::Superuser::of(&reads);
         let validated = validate::validate(&database, reads)?;
+        // Nobody owns a Secret: one that is made for a resource which has gone meanwhile would stay.
+        if apply::makes_a_secret(&validated, &superuser) && !is_as_described(context, &*database).await? {
+            return Ok(Action::await_change());
+        }
         let changed = apply::children(context, &database, &validated, &superuser).await?;
         apply::tell_of_lost_logins(context, &database, &validated).await;
         let (server, podless) = server_state(context, &validated, changed).await;
@@ -100,11 +106,14 @@ fn next_look(of: &Validated, outcome: Option<&Outcome>, progress: &Progress, now
     if is_taken || !progress.blocked.is_empty() {
         return Action::requeue(IN_THE_WAY);
     }
-    let due = of.credentials.values().filter_map(|held| rotation::due_in(&of.wish, held, now)).min();
+    // Of a server that was not looked at nothing can be replaced, however old it gets: its own change tells when it is there.
+    let due =
+        outcome.and_then(|_| of.credentials.values().filter_map(|held| rotation::due_in(&of.wish, held, now)).min());
     due.map_or_else(Action::await_change, Action::requeue)
 }
 
-/// The state of the server, and when its pod is to be looked for again, if it should have one and has none.
+/// The state of the server, and when its pod is to be looked for again, if it should have one and has none. One that is refused
+/// is tried again.
 async fn server_state(context: &Context, validated: &Validated, changed: bool) -> (ServerState, Option<Podless>) {
     match validated.mode {
         Mode::External(_) if validated.suspend => (ServerState::resting(), None),
@@ -119,6 +128,9 @@ async fn server_state(context: &Context, validated: &Validated, changed: bool) -
                 Some(set) => refused::of_set(context, set, &pods).await,
                 None => None,
             };
+            if let Some(set) = stateful_set.as_deref().filter(|_| podless.as_ref().is_some_and(Podless::is_refused)) {
+                refused::try_again(context, set).await;
+            }
             let server = ServerState::of_managed(stateful_set.as_deref(), pods.iter().map(|pod| &**pod), changed);
             (server.unless_refused(podless.as_ref()), podless)
         }

@@ -53,6 +53,9 @@ pub(super) async fn advance(context: &Context, of: &Validated, outcome: &Outcome
             Step::Close => {
                 sql::retire(&context.gate, &of.server(), &of.tenancy(), login).await?;
                 tracing::info!(database = %name, role = %login.seat.other().of(name), "the login before is closed");
+                if rotation::is_due(&of.wish, held, context.clock.now()) {
+                    progress.waits.push(format!("{}: its password is to be replaced once more", name.as_str()));
+                }
             }
         }
     }

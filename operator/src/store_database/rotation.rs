@@ -57,7 +57,7 @@ pub(crate) fn next(wish: &Wish, held: &Credential, spare: Spare, now: Timestamp)
 }
 
 /// Whether the login is to be replaced: a request came that it was not made for, or it is too old.
-fn is_due(wish: &Wish, held: &Credential, now: Timestamp) -> bool {
+pub(crate) fn is_due(wish: &Wish, held: &Credential, now: Timestamp) -> bool {
     let asked = wish.request.is_some() && wish.request != held.request;
     let since = held.rotated.or(held.made);
     let old = matches!((wish.interval, since), (Some(interval), Some(since)) if now.duration_since(since) >= interval);

@@ -1,9 +1,12 @@
 //! The pure steps together: from a manifest and what was read, to children and status.
 
 mod logins;
+mod tls;
+
+use std::time::Duration;
 
 use api::{ConditionType, Reason, StoreDatabase, StoreDatabaseStatus};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{
     ByteString,
     api::{
@@ -77,7 +80,7 @@ fn managed_reads(superuser: Option<Secret>, claim: Option<PersistentVolumeClaim>
 }
 
 fn admin_reads(secret: Option<Secret>) -> ServerReads {
-    ServerReads::External(Box::new(AdminReads { name: "postgres-admin".to_owned(), secret }))
+    ServerReads::External(Box::new(AdminReads { name: "postgres-admin".to_owned(), secret, authorities: None }))
 }
 
 fn validated(manifest: &str, server: ServerReads) -> Result<Validated, ValidateError> {
@@ -167,6 +170,7 @@ fn what_a_store_has_on_an_external_server_is_marked_as_the_stores_and_taken_up_w
     let admin = || AdminReads {
         name: "postgres-admin".to_owned(),
         secret: Some(secret(&[("username", "dba"), ("password", "admin")])),
+        authorities: None,
     };
     let mark = Mark::new("shop", "emporium", "of the store");
     let removal = removal(&database, &admin()).unwrap();
@@ -327,6 +331,19 @@ fn a_volume_that_cannot_grow_is_not_ready_and_keeps_its_size() {
     let next = |of: &Validated| next_look(of, Some(&outcome(of, false)), &Progress::default(), Timestamp::UNIX_EPOCH);
     assert_eq!(next(&validated), Action::requeue(CLASS_POLL));
     assert_eq!(next(&running()), Action::await_change());
+}
+
+#[test]
+fn a_password_that_gets_too_old_on_a_server_that_is_not_there_is_waited_for_in_peace() {
+    let mut old = running();
+    old.wish.interval = Some(SignedDuration::from_hours(1));
+    for held in old.credentials.values_mut() {
+        held.rotated = Some(Timestamp::UNIX_EPOCH);
+    }
+    let next = |outcome: Option<&Outcome>, at| next_look(&old, outcome, &Progress::default(), at);
+    let (soon, late) = (Timestamp::UNIX_EPOCH, "2026-01-01T00:00:00Z".parse().unwrap());
+    assert_eq!(next(Some(&outcome(&old, false)), soon), Action::requeue(Duration::from_hours(1)));
+    assert_eq!(next(None, late), Action::await_change());
 }
 
 fn rotated() -> Validated {

@@ -2,14 +2,13 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use api::{ManagedDatabase, NamedDatabase, StoreDatabase, label};
+use api::{ExternalDatabase, ManagedDatabase, NamedDatabase, StoreDatabase, TlsMode, label};
 use jiff::SignedDuration;
 use k8s_openapi::{
     api::core::v1::{PersistentVolumeClaim, ResourceRequirements, Secret},
     apimachinery::pkg::apis::meta::v1::OwnerReference,
 };
 use kube::ResourceExt;
-use sqlx::postgres::PgSslMode;
 
 use super::{
     build,
@@ -17,7 +16,7 @@ use super::{
     error::ValidateError,
     names::Names,
     rotation::Wish,
-    sql::{Identifier, Login, Mark, Password, Server, Tenancy},
+    sql::{Authorities, Identifier, InvalidAuthorities, Login, Mark, Password, Server, Tenancy, Tls},
 };
 use crate::{
     framework::{Refused, host_in, namespace, owner_reference},
@@ -102,6 +101,8 @@ pub(crate) struct Admin {
     pub(crate) username: String,
     /// Its password.
     pub(crate) password: Password,
+    /// How connections to the server are protected, the administrator's and all others.
+    pub(crate) tls: Tls,
 }
 
 impl Mode {
@@ -110,6 +111,14 @@ impl Mode {
         match self {
             Self::Managed(_) => Refused::TryAgain,
             Self::External(_) => Refused::GiveUp,
+        }
+    }
+
+    /// How connections to the server are protected. One of our own is a pod of the namespace, and speaks no TLS.
+    pub(crate) fn tls(&self) -> &Tls {
+        match self {
+            Self::Managed(_) => &Tls::Disable,
+            Self::External(admin) => &admin.tls,
         }
     }
 }
@@ -125,14 +134,14 @@ impl Validated {
 
     /// How the operator logs in to the server.
     pub(crate) fn server(&self) -> Server {
-        let (tls, username, password) = match &self.mode {
-            Mode::Managed(managed) => (PgSslMode::Disable, build::SUPERUSER, &managed.superuser),
-            Mode::External(admin) => (PgSslMode::Prefer, admin.username.as_str(), &admin.password),
+        let (username, password) = match &self.mode {
+            Mode::Managed(managed) => (build::SUPERUSER, &managed.superuser),
+            Mode::External(admin) => (admin.username.as_str(), &admin.password),
         };
         Server {
             host: self.host.clone(),
             port: self.port,
-            tls,
+            tls: self.mode.tls().clone(),
             username: username.to_owned(),
             password: password.clone(),
             patience: LOGIN,
@@ -170,7 +179,8 @@ pub(crate) fn validate(database: &StoreDatabase, reads: Reads) -> Result<Validat
             (host, build::PORT, Mode::Managed(Box::new(mode)))
         }
         (None, Some(external), ServerReads::External(admin)) => {
-            (host_in(&namespace, &external.host), port(external.port)?, Mode::External(administrator(&admin)?))
+            let host = host_in(&namespace, &external.host);
+            (host, port(external.port)?, Mode::External(administrator(external, &admin)?))
         }
         _ => return Err(ValidateError::Mode),
     };
@@ -216,11 +226,11 @@ pub(super) fn store_of(database: &StoreDatabase) -> String {
 /// How the operator removes what it made on somebody else's server.
 pub(super) fn removal(database: &StoreDatabase, admin: &AdminReads) -> Result<Removal, ValidateError> {
     let external = database.spec.external.as_ref().ok_or(ValidateError::Mode)?;
-    let admin = administrator(admin)?;
+    let admin = administrator(external, admin)?;
     let server = Server {
         host: host_in(namespace(database), &external.host),
         port: port(external.port)?,
-        tls: PgSslMode::Prefer,
+        tls: admin.tls,
         username: admin.username,
         password: admin.password,
         patience: LOGIN,
@@ -271,13 +281,30 @@ fn superuser(names: &Names, server: &ManagedReads) -> Result<Password, ValidateE
     }
 }
 
-fn administrator(admin: &AdminReads) -> Result<Admin, ValidateError> {
+fn administrator(external: &ExternalDatabase, admin: &AdminReads) -> Result<Admin, ValidateError> {
     let name = || admin.name.clone();
     let secret = admin.secret.as_ref().ok_or_else(|| ValidateError::AdminMissing { secret: name() })?;
     let username =
         text(secret, "username").ok_or_else(|| ValidateError::AdminInvalid { secret: name(), key: "username" })?;
     let password = password(secret).ok_or_else(|| ValidateError::AdminInvalid { secret: name(), key: "password" })?;
-    Ok(Admin { username, password })
+    Ok(Admin { username, password, tls: tls(external, admin)? })
+}
+
+fn tls(external: &ExternalDatabase, reads: &AdminReads) -> Result<Tls, ValidateError> {
+    Ok(match external.tls_mode() {
+        TlsMode::Prefer => Tls::Prefer,
+        TlsMode::Require => Tls::Require,
+        TlsMode::VerifyFull => Tls::VerifyFull(authorities(external, reads)?),
+    })
+}
+
+fn authorities(external: &ExternalDatabase, reads: &AdminReads) -> Result<Authorities, ValidateError> {
+    let named = external.authorities().ok_or(ValidateError::AuthoritiesUnnamed)?;
+    let (secret, key) = (named.name.clone(), named.key.clone());
+    let Some(found) = &reads.authorities else { return Err(ValidateError::AuthoritiesMissing { secret, key }) };
+    let text = found.data.as_ref().and_then(|data| data.get(&key));
+    let parsed = text.ok_or(InvalidAuthorities::Empty).and_then(|text| Authorities::parse(&text.0));
+    parsed.map_err(|why| ValidateError::AuthoritiesInvalid { secret, key, why })
 }
 
 fn text(secret: &Secret, key: &str) -> Option<String> {

@@ -9,7 +9,10 @@ use kube::{
 use serde_json::json;
 
 use super::{build::Children, dereference::Seen};
-use crate::framework::{ApplyError, Context, apply as apply_child, delete, namespace, objects};
+use crate::{
+    framework::{ApplyError, Context, apply as apply_child, delete, namespace, objects},
+    refused,
+};
 
 /// Field manager under which the number of pods is kept while it passes from the operator to the autoscaler.
 const HANDOVER: &str = "greencommerce-operator-handover";
@@ -57,6 +60,14 @@ pub(super) async fn apply(
         (None, Some(left)) => delete(context, owner, &**left).await?,
         (None, None) => false,
     };
+    wrote |= match (children.pod_monitor, &seen.pod_monitor) {
+        (Some(desired), _) => apply_child(context, desired).await?,
+        (None, Some(left)) => delete(context, owner, &**left).await?,
+        (None, None) => false,
+    };
+    if let Some(refused) = seen.deployment.as_deref().filter(|deployment| refused::is_refused(deployment)) {
+        refused::try_again(context, refused).await;
+    }
     Ok(wrote)
 }
 

@@ -18,6 +18,7 @@ use kube::{Api, ResourceExt};
 use super::{guest::Host, validate::DATABASE_KEY};
 use crate::{
     framework::{Context, ReconcileError, Retry, config_hash, namespace, secret_hash},
+    monitoring::PodMonitor,
     network::Place,
 };
 
@@ -35,6 +36,9 @@ pub(super) struct Seen {
     pub(super) ingress: Option<Arc<Ingress>>,
     pub(super) autoscaler: Option<Arc<HorizontalPodAutoscaler>>,
     pub(super) disruption_budget: Option<Arc<PodDisruptionBudget>>,
+    pub(super) pod_monitor: Option<Arc<PodMonitor>>,
+    /// Whether the cluster knows what a `PodMonitor` is.
+    pub(super) monitoring: bool,
     pub(super) pods: Vec<Arc<Pod>>,
     /// The store it belongs to.
     pub(super) store: Option<Arc<Store>>,
@@ -99,6 +103,8 @@ pub(super) async fn dereference(context: &Context, service: &StoreService) -> Re
         ingress: cache.get(space, &name),
         autoscaler: cache.get(space, &name),
         disruption_budget: cache.get(space, &name),
+        pod_monitor: cache.get(space, &name),
+        monitoring: cache.monitoring.is_there(),
         pods: cache.labelled(space, label::SERVICE, &name),
         store: cache.get(space, &service.spec.store),
         host: Host::look(cache, service),

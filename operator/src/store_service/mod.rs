@@ -17,7 +17,10 @@ use kube::runtime::controller::Action;
 #[cfg(test)]
 pub(crate) use self::build::network_of;
 use self::error::StoreServiceError;
-use crate::framework::{Context, Reconciler, write_status};
+use crate::{
+    framework::{Context, Reconciler, write_status},
+    refused,
+};
 
 /// Makes the cluster hold what a StoreService describes.
 pub(crate) struct StoreServiceReconciler;
@@ -44,6 +47,8 @@ impl Reconciler for StoreServiceReconciler {
         write_status(context, &*service, status, findings).await?;
         // A probe that fails for long is told by the clock alone, and so is an autoscaler without figures.
         let look = waits.then(|| status::PATIENCE.unsigned_abs()).or_else(|| status::told_in(&seen, now));
+        let refused = seen.deployment.as_deref().is_some_and(refused::is_refused);
+        let look = look.into_iter().chain(refused.then_some(refused::AGAIN)).min();
         Ok(look.map_or_else(Action::await_change, Action::requeue))
     }
 }

@@ -10,9 +10,15 @@ use k8s_openapi::api::{
     core::v1::{ContainerStatus, Pod},
 };
 
-use super::{address, dereference::Seen, guest, validate::Validated};
+use super::{
+    address,
+    dereference::Seen,
+    guest,
+    validate::{Monitoring, Validated},
+};
 use crate::{
     framework::{Finding, trouble_of},
+    refused,
     workload::image_tag,
 };
 
@@ -111,6 +117,8 @@ enum Serving {
     NoMore(Reason, String),
     /// Every one of them is ready, and the autoscaler does not know how many there should be.
     Unscaled(String),
+    /// Every one of them is ready, and Prometheus cannot be told of them.
+    Unmonitored,
 }
 
 impl Serving {
@@ -127,6 +135,11 @@ impl Serving {
             }
             Self::NoMore(reason, message) => {
                 vec![told(&message), Finding::no(progressing, reason, message)]
+            }
+            Self::Unmonitored => {
+                let message = "every pod is ready and runs the image of the spec; no PodMonitor is made, because the cluster \
+                               does not know that kind: install the Prometheus Operator";
+                vec![told(message), Finding::no(progressing, Reason::Settled, message)]
             }
             Self::Unscaled(message) => {
                 vec![told(&message), Finding::no(progressing, Reason::Settled, message)]
@@ -177,7 +190,7 @@ fn verdict(of: &Validated, seen: &Seen, counts: Counts, wrote: bool, now: Timest
     {
         return serving(of, seen).unwrap_or_else(|| Verdict::Ready(how_many(of, seen, counts, &status, now)));
     }
-    if let Some(refused) = refused(&status).filter(|_| !missed_deadline(&status)) {
+    if let Some(refused) = refused::of_deployment(&status).filter(|_| !missed_deadline(&status)) {
         return Verdict::Stuck(Reason::PodsRefused, format!("the API server refuses pods: {refused}"));
     }
     let trouble = trouble_of(seen.pods.iter().map(|pod| &**pod));
@@ -220,13 +233,14 @@ fn serving(of: &Validated, seen: &Seen) -> Option<Verdict> {
 fn how_many(of: &Validated, seen: &Seen, counts: Counts, status: &DeploymentStatus, now: Timestamp) -> Serving {
     let Counts { desired, available, .. } = counts;
     let few = format!("{available} of {desired} pods are ready; at least {} are needed", of.scaling.least());
-    match (refused(status).filter(|_| available < desired), idle(seen, now)) {
+    match (refused::of_deployment(status).filter(|_| available < desired), idle(seen, now)) {
         (Some(refused), _) => {
             Serving::NoMore(Reason::PodsRefused, format!("{few}; the API server refuses pods: {refused}"))
         }
         (None, None) if available < desired => Serving::Enough(few),
         (None, Some(cause)) if available < desired => Serving::Enough(format!("{few}; {cause}")),
         (None, Some(cause)) => Serving::Unscaled(format!("every pod is ready and runs the image of the spec; {cause}")),
+        (None, None) if of.monitoring == Monitoring::Unknown => Serving::Unmonitored,
         (None, None) => Serving::All,
     }
 }
@@ -271,15 +285,6 @@ fn waiting(seen: &Seen, counts: Counts, now: Timestamp) -> Verdict {
         return Verdict::Waiting(Reason::RollingOut, message);
     }
     Verdict::Waiting(Reason::PodsStarting, format!("{ready} of {desired} pods are ready"))
-}
-
-/// Why no pod can be created: a quota, Pod Security, a missing service account.
-fn refused(status: &DeploymentStatus) -> Option<&str> {
-    let conditions = status.conditions.as_ref()?;
-    let failure = conditions
-        .iter()
-        .find(|found| found.type_.as_deref() == Some("ReplicaFailure") && found.status.as_deref() == Some("True"))?;
-    Some(failure.message.as_deref().unwrap_or("no reason is given"))
 }
 
 /// A container that has started, by its startup probe, and yet is not ready after a while.

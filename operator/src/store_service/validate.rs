@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use api::{
-    Autoscaling, ConfigMapMount, EnvVar, Exposure, LocalReference, PodOverrides, Reason, Resources, ServiceName,
-    ServicePort, Store, StoreService, StoreServiceSpec, label,
+    Autoscaling, ConfigMapMount, EnvVar, Exposure, LocalReference, PodMonitoring, PodOverrides, Reason, Resources,
+    ServiceName, ServicePort, Store, StoreService, StoreServiceSpec, label,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt;
@@ -23,6 +23,10 @@ use crate::{
 pub(super) const DATABASE_KEY: &str = "uri";
 /// The variable that tells the container the address.
 pub(super) const DATABASE_URL: &str = "DATABASE_URL";
+/// The key of a database Secret that holds the certificates with which the server's is verified.
+pub(super) const DATABASE_CA_KEY: &str = "ca.crt";
+/// The variable that tells the container these certificates.
+pub(super) const DATABASE_CA: &str = "DATABASE_CA";
 
 /// A StoreService that can be built.
 #[derive(Clone, Debug)]
@@ -46,6 +50,8 @@ pub(super) struct Validated {
     pub(super) env: Vec<EnvVar>,
     /// The Secret with the database's address.
     pub(super) database: Option<String>,
+    /// Whether that Secret also has certificates for the container.
+    pub(super) database_ca: bool,
     /// Changes with the content of that Secret.
     pub(super) database_hash: Option<String>,
     /// Changes with the content of the Secrets that variables are read from; none if there are none.
@@ -56,6 +62,8 @@ pub(super) struct Validated {
     pub(super) guest: Option<Guest>,
     pub(super) config_maps: Vec<ConfigMapMount>,
     pub(super) pod: PodOverrides,
+    /// How the figures of the pods are to be found.
+    pub(super) monitoring: Monitoring,
     pub(super) host: Option<String>,
     pub(super) exposure: Exposure,
     /// Not known while the store that it is a part of is not: the policy then stays as it is.
@@ -73,6 +81,16 @@ pub(super) struct Network {
     pub(super) database: Place,
     pub(super) kafka: Place,
     pub(super) cache: Place,
+}
+
+/// Whether Prometheus is told of the pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Monitoring {
+    /// Nobody asked for it.
+    Unwanted,
+    /// The cluster does not know the kind by which that is done.
+    Unknown,
+    Wanted(PodMonitoring),
 }
 
 /// Who decides the number of pods.
@@ -145,7 +163,7 @@ pub(super) fn validate(service: &StoreService, seen: &Seen) -> Result<Validated,
     let orphaned = seen.store.is_none() && !is_of_users(service);
     let network = (!orphaned).then(|| network(&name, &spec, seen));
     let (database_hash, variables_hash) = (database_hash(&spec, seen)?, variables_hash(&spec, seen)?);
-    let database = spec.database_secret();
+    let (database, database_ca) = (spec.database_secret(), has_database_ca(&spec, seen));
     let events = guest.iter().flat_map(Guest::variables);
     let short = name.strip_prefix(&format!("{}-", spec.store)).unwrap_or(&name);
     let mut all = standard_labels(&spec.store, short, "service");
@@ -169,12 +187,18 @@ pub(super) fn validate(service: &StoreService, seen: &Seen) -> Result<Validated,
         resources: spec.resources,
         env: spec.env.into_iter().chain(events).collect(),
         database,
+        database_ca,
         database_hash,
         variables_hash,
         config_hash: seen.config_hash.clone(),
         config_maps: spec.config_maps,
         network,
         pod: spec.pod.unwrap_or_default(),
+        monitoring: match spec.pod_monitor {
+            None => Monitoring::Unwanted,
+            Some(_) if !seen.monitoring => Monitoring::Unknown,
+            Some(wish) => Monitoring::Wanted(wish),
+        },
         guest,
         host: spec.host,
         exposure: spec.exposure.unwrap_or_default(),
@@ -202,6 +226,14 @@ fn network(name: &str, spec: &StoreServiceSpec, seen: &Seen) -> Network {
         kafka: place(|store| store.spec.kafka.managed.is_some()),
         cache: place(|store| store.spec.cache.managed.is_some()),
     }
+}
+
+/// Whether the Secret of the database has certificates for the container. In one that no StoreDatabase made, an entry of that
+/// name may be for something else.
+fn has_database_ca(spec: &StoreServiceSpec, seen: &Seen) -> bool {
+    let secret = spec.database_secret().and_then(|name| seen.secrets.get(&name));
+    let has_them = secret.is_some_and(|secret| secret.database.is_some() && secret.keys.contains(DATABASE_CA_KEY));
+    has_them && !spec.env.iter().any(|variable| variable.name == DATABASE_CA)
 }
 
 /// What changes with the Secret of the database, which must be there.

@@ -29,6 +29,10 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the brokers may take to show what they have agreed to.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The same for settings that were replaced, where nothing else is left: the client library does not say that the brokers
+/// refused them, and a user waits for that.
+const SETTINGS_TIMEOUT: Duration = Duration::from_millis(1500);
+
 const SETTLE_POLL: Duration = Duration::from_millis(100);
 
 /// What came of a topic.
@@ -88,7 +92,7 @@ pub enum BrokerError {
         names: Vec<String>,
     },
     /// The brokers agreed, but do not show it.
-    #[error("the brokers do not show the topic as agreed after {} seconds", SETTLE_TIMEOUT.as_secs())]
+    #[error("the brokers agreed, and do not show the topic as it should be")]
     Unsettled,
     /// The process is going down.
     #[error("the operator is stopping")]
@@ -159,13 +163,15 @@ impl Brokers {
             this.gate.guard(this.request(topic, desired, action)).await??;
             info!(topic, %action, "changed the brokers");
         }
-        let (mut this, deadline) = (this, Instant::now() + SETTLE_TIMEOUT);
+        let (mut this, asked) = (this, Instant::now());
         loop {
             let rest = plan::plan(desired, observed.as_ref());
             if let (Some(observed), []) = (&observed, rest.actions.as_slice()) {
                 return Ok(Outcome { observed: observed.clone(), made: plan.actions, refusals: rest.refusals });
             }
-            if Instant::now() > deadline {
+            let only_settings =
+                rest.actions == [Action::ReplaceConfig] && plan.actions.contains(&Action::ReplaceConfig);
+            if asked.elapsed() > if only_settings { SETTINGS_TIMEOUT } else { SETTLE_TIMEOUT } {
                 return Err(unsettled(desired, observed.as_ref()));
             }
             sleep(SETTLE_POLL).await;

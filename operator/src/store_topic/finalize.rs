@@ -3,12 +3,7 @@
 use api::{DeletionPolicy, Store, StoreTopic, label};
 use kube::ResourceExt;
 
-use super::{
-    broker,
-    brokers::Brokers,
-    error::{DeleteError, Error},
-    validate,
-};
+use super::{broker, brokers::Brokers, error::Error, validate};
 use crate::framework::{
     Context, Refused, converse, followed, goes_with_its_namespace, has_finalizer, is_as_described, namespace,
     of_brokers, reach, remove_finalizer,
@@ -28,12 +23,12 @@ pub(super) async fn finalize(context: &Context, topic: &StoreTopic) -> Result<()
     }
     match topic.spec.deletion_policy {
         DeletionPolicy::Retain => {}
-        DeletionPolicy::Delete => match delete(context, topic).await? {
+        DeletionPolicy::Delete => match delete(context, topic).await {
             Ok(Fate::Deleted) => {}
             Ok(Fate::Kept) => return Ok(()),
-            Err(error) if error.is_silence() && went_with_its_store(context, topic) => {}
+            Err(Error::Delete(error)) if error.is_silence() && went_with_its_store(context, topic) => {}
             Err(error) if goes_with_its_namespace(context, topic, &error).await => {}
-            Err(error) => return Err(Error::Delete(error)),
+            Err(error) => return Err(error),
         },
     }
     remove_finalizer(context, topic).await?;
@@ -42,19 +37,18 @@ pub(super) async fn finalize(context: &Context, topic: &StoreTopic) -> Result<()
 
 /// The policy may have been changed since the resource was seen, or its name be another's by now: no watch is so fresh
 /// that events may be deleted for what it shows.
-async fn delete(context: &Context, topic: &StoreTopic) -> Result<Result<Fate, DeleteError>, Error> {
+async fn delete(context: &Context, topic: &StoreTopic) -> Result<Fate, Error> {
     let addresses = validate::addresses(&topic.spec.bootstrap_servers, namespace(topic));
-    if let Err(silence) = reach(context, &addresses, Refused::GiveUp).await {
-        return Ok(Err(silence.into()));
-    }
+    reach(context, &addresses, Refused::GiveUp).await.map_err(|silence| Error::Delete(silence.into()))?;
     let servers = addresses.join(",");
     let span = of_brokers("delete", &addresses, &topic.spec.topic_name);
     let conversation = async {
         if !is_as_described(context, topic).await? {
-            return Ok(Ok(Fate::Kept));
+            return Ok(Fate::Kept);
         }
         let deletion = async { Brokers::new(&context.gate, &servers)?.delete(&topic.spec.topic_name).await };
-        Ok::<_, Error>(followed(span, deletion).await.map(|()| Fate::Deleted).map_err(DeleteError::from))
+        followed(span, deletion).await.map_err(|error| Error::Delete(error.into()))?;
+        Ok(Fate::Deleted)
     };
     converse(context, &servers, Box::pin(conversation)).await?
 }
@@ -80,15 +74,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::framework::scenario::{Scenario, still};
+    use crate::framework::scenario::{Call, Scenario, still};
 
     const PATH: &str = "/apis/greencommerce.dev/v1alpha1/namespaces/shop/storetopics/orders";
 
-    /// The end of a resource that is something else than was seen of it.
-    async fn ends_after(change: impl FnOnce(&mut StoreTopic)) {
-        // It accepts connections and never says a word: whoever wants to delete something here fails.
-        let broker = TcpListener::bind("127.0.0.1:0").unwrap();
-        let seen: StoreTopic = serde_json::from_value(json!({
+    fn leaving(broker: &TcpListener) -> StoreTopic {
+        serde_json::from_value(json!({
             "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreTopic",
             "metadata": {
                 "name": "orders", "namespace": "shop", "uid": "1", "generation": 3, "finalizers": [FINALIZER],
@@ -99,7 +90,14 @@ mod tests {
                 "deletionPolicy": "Delete",
             },
         }))
-        .unwrap();
+        .unwrap()
+    }
+
+    /// The end of a resource that is something else than was seen of it.
+    async fn ends_after(change: impl FnOnce(&mut StoreTopic)) {
+        // It accepts connections and never says a word: whoever wants to delete something here fails.
+        let broker = TcpListener::bind("127.0.0.1:0").unwrap();
+        let seen = leaving(&broker);
         let mut now = seen.clone();
         change(&mut now);
         let (scenario, context, _) = Scenario::of(vec![still(PATH, &now)]);
@@ -114,6 +112,22 @@ mod tests {
             now.metadata.generation = Some(4);
         })
         .await;
+    }
+
+    #[tokio::test]
+    async fn a_topic_of_a_namespace_that_goes_with_the_rights_over_it_is_let_go() {
+        let broker = TcpListener::bind("127.0.0.1:0").unwrap();
+        let going = json!({
+            "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+            "metadata": {"name": "shop", "deletionTimestamp": "2026-01-01T00:00:00Z"},
+        });
+        let (scenario, context, _) = Scenario::of(vec![
+            Call::refused(format!("GET {PATH}"), 403, "the role is gone"),
+            Call::ok("GET /api/v1/namespaces/shop", going.clone()),
+            Call::ok(format!("PATCH {PATH}?"), going),
+        ]);
+        finalize(&context, &leaving(&broker)).await.unwrap();
+        scenario.finish();
     }
 
     #[tokio::test]

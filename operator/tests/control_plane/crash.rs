@@ -11,21 +11,28 @@ use crate::{
     servers::Lent,
     setup::{cluster, program},
     story::{self, END, Ending, LOOK, Step, Story, act, arrives, begin, has_looked_at_everything, service, tell},
+    topic::Topic,
 };
 
 /// As many runs of one story go on at the same time: most of a run is waiting.
 const LANES: usize = 3;
 
+/// Killed after a write and before one.
+pub(crate) const BOTH: &[fn(u32) -> Crash] = &[Crash::Unanswered, Crash::Undone];
+
 const SERVICE: Step = Step::Ready("StoreService", "green-catalog");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn creating_a_service_survives_a_crash_at_every_write() {
-    every_crash("create", |_| Story {
+    let ending = every_crash("create", |_| Story {
         before: vec![],
-        steps: vec![Step::Apply(service(&json!({"autoscaling": {"minReplicas": 2, "maxReplicas": 4}})))],
+        steps: vec![Step::Apply(service(&json!({
+            "autoscaling": {"minReplicas": 2, "maxReplicas": 4}, "exposure": {"ingress": {}},
+        })))],
         end: vec![SERVICE],
     })
     .await;
+    assert!(ending.state.get("Ingress/green-catalog").is_some(), "{:?}", ending.state);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,7 +82,7 @@ async fn taking_the_autoscaler_away_survives_a_crash_at_every_write() {
 #[tokio::test(flavor = "multi_thread")]
 async fn deleting_a_service_leaves_nothing() {
     let ending = story::undisturbed(cluster().await, |_| Story {
-        before: vec![service(&json!({"replicas": 2}))],
+        before: vec![service(&json!({"replicas": 2, "exposure": {"ingress": {}}}))],
         steps: vec![Step::Delete("StoreService", "green-catalog")],
         end: vec![],
     })
@@ -84,26 +91,32 @@ async fn deleting_a_service_leaves_nothing() {
     assert!(ending.lives.values().all(|lives| lives.created <= 1), "{:?}", ending.lives);
 }
 
-/// A story, and the database server it has to itself where it needs one. What is on that server must end alike too.
+/// A story, and what it has to itself outside of the cluster where it needs that: a database server, a topic. These must
+/// end alike too.
 pub(crate) struct Scene {
     pub(crate) story: Story,
     pub(crate) server: Option<Lent>,
+    pub(crate) topic: Option<Topic>,
 }
 
 impl Scene {
-    /// What is on the server.
+    /// What is outside of the cluster.
     pub(crate) async fn facts(&self, space: &Space<'_>) -> String {
-        match &self.server {
-            Some(server) => server.facts(space).await,
-            None => String::new(),
+        let mut facts = String::new();
+        if let Some(server) = &self.server {
+            facts.push_str(&server.facts(space).await);
         }
+        if let Some(topic) = &self.topic {
+            facts.push_str(&topic.fact().await);
+        }
+        facts
     }
 }
 
 /// Tells the story with both kinds of crash at every write.
 pub(crate) async fn every_crash(name: &str, story: impl Fn(&Space<'_>) -> Story) -> Ending {
-    let scene = async |space: &Space<'_>| Scene { story: story(space), server: None };
-    every_crash_of(name, &[Crash::Unanswered, Crash::Answered], scene).await
+    let scene = async |space: &Space<'_>| Scene { story: story(space), server: None, topic: None };
+    every_crash_of(name, BOTH, scene).await
 }
 
 /// Tells the story without a fault, then with a crash at the first write, at the second …, until a run ends before its

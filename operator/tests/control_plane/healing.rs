@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use devenv::Backing;
+use devenv::{Authority, Backing};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::ListParams;
 use kubekit::{DEADLINE, Space, eventually, wait_until};
@@ -20,12 +20,13 @@ use tokio::{
 
 use crate::{
     database::{Tenants, administrator, postgres},
+    own_server::OwnServer,
     setup::{cluster, program},
     story::{named_service, service},
 };
 
 /// Two seconds are promised. A machine that builds and tests at the same time may take three times as long.
-const SOON: Duration = Duration::from_secs(6);
+pub(crate) const SOON: Duration = Duration::from_secs(6);
 
 /// After failing for so long, waits that double from half a second would have their fifth try 11.6 to 15.5 seconds behind and
 /// the next, which comes after 23.6 at the earliest, further ahead than [`SOON`].
@@ -58,25 +59,65 @@ async fn an_administrator_who_is_let_in_later_is_enough_wherever_that_is_done() 
     let space = cluster().await.space().await;
     let operator = space.operator(program(), None).await;
     let role = format!("{}_dba", space.identifier());
-    let secret = |username: &str| {
-        let mut secret = administrator();
-        secret["stringData"]["username"] = json!(username);
-        secret
-    };
-    space.apply(&secret(&role)).await;
+    space.apply(&login_of(&role)).await;
     space.apply(&database(&tenants, &space, "green", ([127, 0, 0, 1], postgres().port()).into())).await;
     says(&space, "StoreDatabase", "green", "DatabaseLoginRefused").await;
     silent_for(&space, LONG).await;
     postgres().query("postgres", &format!("CREATE ROLE {role} LOGIN CREATEDB CREATEROLE")).unwrap();
     heals(&space, "StoreDatabase", "green").await;
 
-    space.apply(&secret("nobody_at_all")).await;
+    space.apply(&login_of("nobody_at_all")).await;
     says(&space, "StoreDatabase", "green", "DatabaseLoginRefused").await;
-    space.apply(&secret("postgres")).await;
+    space.apply(&login_of("postgres")).await;
     heals(&space, "StoreDatabase", "green").await;
     operator.kill();
-    postgres().query("postgres", &format!("DROP OWNED BY {role}")).unwrap();
-    postgres().query("postgres", &format!("DROP ROLE {role}")).unwrap();
+    drop_role(&role);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_who_may_make_nothing_is_told_and_is_enough_once_he_may() {
+    let tenants = Tenants::default();
+    let space = cluster().await.space().await;
+    let operator = space.operator(program(), None).await;
+    let role = format!("{}_dba", space.identifier());
+    postgres().query("postgres", &format!("CREATE ROLE {role} LOGIN")).unwrap();
+    space.apply(&login_of(&role)).await;
+    space.apply(&database(&tenants, &space, "green", ([127, 0, 0, 1], postgres().port()).into())).await;
+    says(&space, "StoreDatabase", "green", "DatabaseStatementFailed").await;
+    silent_for(&space, LONG).await;
+    postgres().query("postgres", &format!("ALTER ROLE {role} CREATEDB CREATEROLE")).unwrap();
+    heals(&space, "StoreDatabase", "green").await;
+    operator.kill();
+    drop_role(&role);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_brokers_refuse_is_told_and_made_once_it_is_corrected() {
+    let space = cluster().await.space().await;
+    let _operator = space.operator(program(), None).await;
+    let brokers = Backing::of_checkout().kafka().expect("Kafka starts").bootstrap_servers().parse().unwrap();
+    let wanted = |name: &str, with: &Value| {
+        let mut topic = topic(&space, brokers);
+        topic["metadata"]["name"] = json!(name);
+        topic["spec"]["topicName"] = json!(format!("{}.{name}", space.identifier()));
+        topic["spec"].as_object_mut().unwrap().extend(with.as_object().unwrap().clone());
+        topic
+    };
+    let unknown = json!({"config": [{"name": "retention.weeks", "value": "1"}]});
+    for (name, wrong) in [("one", &unknown), ("other", &json!({"replicas": 3}))] {
+        space.apply(&wanted(name, wrong)).await;
+        says(&space, "StoreTopic", name, "TopicRefused").await;
+        silent_for(&space, SOON).await;
+        space.apply(&wanted(name, &json!({}))).await;
+        heals(&space, "StoreTopic", name).await;
+    }
+
+    // Of a setting of a topic that is there brokers say nothing: they are given time to show it.
+    space.apply(&wanted("one", &unknown)).await;
+    eventually("a refused setting to be told of", || is_unready(&space, "StoreTopic", "one", "TopicRefused")).await;
+    silent_for(&space, LONG).await;
+    space.apply(&wanted("one", &json!({}))).await;
+    space.ready("StoreTopic", "one").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,6 +163,32 @@ async fn a_secret_that_was_missing_is_used_once_it_is_there() {
     space.apply(&own).await;
     heals(&space, "StoreService", "green-catalog").await;
     space.apply(&administrator()).await;
+    heals(&space, "StoreDatabase", "green").await;
+    operator.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_server_is_used_once_the_authorities_that_vouch_for_it_are_there() {
+    let (tenants, server) = (Tenants::default(), OwnServer::start("verified", 25790));
+    let (ours, foreign) = (Authority::new("ours"), Authority::new("foreign"));
+    server.postgres.speak_tls(&ours.certify(&["127.0.0.1"])).unwrap();
+    let space = cluster().await.space().await;
+    let operator = space.operator(program(), None).await;
+    let mut database = database(&tenants, &space, "green", ([127, 0, 0, 1], server.postgres.port()).into());
+    database["spec"]["external"]["tls"] = json!({"caSecretRef": {"name": "authorities"}});
+    space.apply(&administrator()).await;
+    space.apply(&database).await;
+    says(&space, "StoreDatabase", "green", "SecretMissing").await;
+    let secret = |authority: &Authority| {
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "authorities"},
+            "stringData": {"ca.crt": authority.pem()},
+        })
+    };
+    space.apply(&secret(&foreign)).await;
+    says(&space, "StoreDatabase", "green", "DatabaseUnreachable").await;
+    silent_for(&space, LONG).await;
+    space.apply(&secret(&ours)).await;
     heals(&space, "StoreDatabase", "green").await;
     operator.kill();
 }
@@ -193,8 +260,8 @@ async fn no_other_is_held_up_by(address: SocketAddr) {
     operator.kill();
 }
 
-/// Waits until the object says that it is not ready, and why.
-async fn says(space: &Space<'_>, kind: &str, name: &str, reason: &str) {
+/// Waits until the object says that it is not ready, as it is described now, and why.
+pub(crate) async fn says(space: &Space<'_>, kind: &str, name: &str, reason: &str) {
     let what = format!("{kind} {name} to say {reason}");
     soon(&what, || async { is_unready(space, kind, name, reason).await.then_some(()) }).await;
 }
@@ -203,11 +270,14 @@ async fn is_unready(space: &Space<'_>, kind: &str, name: &str, reason: &str) -> 
     let object = space.get(kind, name).await.unwrap_or_default();
     let conditions = object["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
     let ready = conditions.iter().find(|condition| condition["type"] == "Ready");
-    ready.is_some_and(|ready| ready["status"] == "False" && ready["reason"] == reason)
+    ready.is_some_and(|ready| {
+        let is_of_now = ready["observedGeneration"] == object["metadata"]["generation"];
+        is_of_now && ready["status"] == "False" && ready["reason"] == reason
+    })
 }
 
 /// Waits until the object is ready.
-async fn heals(space: &Space<'_>, kind: &str, name: &str) {
+pub(crate) async fn heals(space: &Space<'_>, kind: &str, name: &str) {
     soon(&format!("{kind} {name} to heal"), || async { space.is_ready(kind, name).await.then_some(()) }).await;
 }
 
@@ -249,6 +319,19 @@ fn database(tenants: &Tenants, space: &Space<'_>, name: &str, server: SocketAddr
     })
 }
 
+/// The secret of an administrator of this name.
+pub(crate) fn login_of(username: &str) -> Value {
+    let mut secret = administrator();
+    secret["stringData"]["username"] = json!(username);
+    secret
+}
+
+/// Removes an administrator who made databases.
+fn drop_role(role: &str) {
+    postgres().query("postgres", &format!("DROP OWNED BY {role}")).unwrap();
+    postgres().query("postgres", &format!("DROP ROLE {role}")).unwrap();
+}
+
 fn topic(space: &Space<'_>, brokers: SocketAddr) -> Value {
     json!({
         "apiVersion": "greencommerce.dev/v1alpha1", "kind": "StoreTopic", "metadata": {"name": "own"},
@@ -263,19 +346,19 @@ fn silent_topic(number: usize, brokers: SocketAddr) -> Value {
     })
 }
 
-/// An address at which nothing listens, until what comes there is passed on to a server.
-struct Door {
-    address: SocketAddr,
+/// An address at which nothing listens, except while what comes there is passed on to a server.
+pub(crate) struct Door {
+    pub(crate) address: SocketAddr,
     passing: JoinSet<()>,
 }
 
 impl Door {
-    async fn closed() -> Self {
+    pub(crate) async fn closed() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Self { address: listener.local_addr().unwrap(), passing: JoinSet::new() }
     }
 
-    async fn open(&mut self, server: String) {
+    pub(crate) async fn open(&mut self, server: String) {
         let listener = TcpListener::bind(self.address).await.unwrap();
         self.passing.spawn(async move {
             let mut guests = JoinSet::new();
@@ -288,6 +371,11 @@ impl Door {
                 });
             }
         });
+    }
+
+    /// Whoever is in is thrown out.
+    pub(crate) async fn close(&mut self) {
+        self.passing.shutdown().await;
     }
 }
 

@@ -5,7 +5,10 @@
     reason = "what is asked of is the server's own, of which there is no schema here"
 )]
 
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{
+    Arc, Mutex, Weak,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{ResourceExt, api::ListParams};
@@ -24,12 +27,15 @@ const FACTS: &str = "SELECT format('role %s: may log in %s, has a password %s', 
     FROM pg_authid WHERE rolname !~ '^pg_'
     UNION ALL SELECT format('database %s of %s', datname, pg_get_userbyid(datdba)) FROM pg_database WHERE NOT datistemplate
     ORDER BY 1";
-/// Statements that make the roles of the story before those of another StoreDatabase. The databases stay: to make them
-/// takes longer than all else of a new store.
+/// Statements that make the roles of the story before those of another StoreDatabase. The databases that every store has
+/// stay: to make them takes longer than all else of a new store. Those of guests go.
 const HANDING_OVER: &str = "SELECT statement FROM (
-    SELECT 1, format('DROP ROLE %I', rolname) FROM pg_roles WHERE rolname LIKE '%-b'
-    UNION ALL SELECT 2, format('COMMENT ON ROLE %I IS %L', rolname, $1)
-        FROM pg_roles WHERE rolname !~ '^(pg_|postgres$)' AND rolname NOT LIKE '%-b'
+    SELECT 0, format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database
+        WHERE NOT datistemplate AND datname !~ '^(postgres|auth|catalog|inventory|orders)$'
+    UNION ALL SELECT 1, format('DROP ROLE %I', rolname) FROM pg_roles
+        WHERE rolname !~ '^(pg_.*|postgres|auth|catalog|inventory|orders)$'
+    UNION ALL SELECT 2, format('COMMENT ON ROLE %I IS %L', rolname, $1) FROM pg_roles
+        WHERE rolname ~ '^(auth|catalog|inventory|orders)$'
     ) AS statements(turn, statement) ORDER BY turn";
 
 /// The servers, started for the first story that needs one and ended after the last.
@@ -56,8 +62,11 @@ impl Servers {
         started
     }
 
+    /// Those of before may still be ending, so these have other names.
     fn start() -> Self {
-        let one = |number: u16| OwnServer::start(&format!("store-{number}"), FIRST_PORT + 20 * number);
+        static TIMES: AtomicUsize = AtomicUsize::new(0);
+        let time = TIMES.fetch_add(1, Ordering::Relaxed);
+        let one = |number: u16| OwnServer::start(&format!("store-{time}-{number}"), FIRST_PORT + 20 * number);
         let free = std::thread::scope(|scope| {
             let starting: Vec<_> = (0..NUMBER).map(|number| scope.spawn(move || one(number))).collect();
             starting.into_iter().map(|thread| thread.join().unwrap()).collect()

@@ -2,7 +2,9 @@
 
 use std::{path::PathBuf, sync::OnceLock};
 
-use k8s_openapi::api::rbac::v1::PolicyRule;
+use k8s_openapi::{
+    api::rbac::v1::PolicyRule, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
 use kubekit::{Cluster, Setup};
 
 use crate::candidates::LEASE_NAME;
@@ -20,13 +22,19 @@ pub(crate) async fn cluster() -> &'static Cluster {
 
 /// Starts a control plane.
 pub(crate) fn start() -> Cluster {
-    Cluster::start(&Setup { crds: api::crds(), rules: rules() })
+    start_with(Vec::new())
+}
+
+/// Starts one that knows further kinds.
+pub(crate) fn start_with(further: Vec<CustomResourceDefinition>) -> Cluster {
+    let crds = api::crds().into_iter().chain(further).collect();
+    Cluster::start(&Setup { crds, rules: rules() })
 }
 
 /// What the chart grants to the operator, and nothing else: a right that is missing there is missing here.
 fn rules() -> Vec<PolicyRule> {
     let template = include_str!("../../../charts/greencommerce/templates/rbac.yaml");
-    let defined = ["rules", "leaderRules", "clusterRules"].map(|name| defined(template, name));
+    let defined = ["rules", "leaderRules", "clusterRules", "namespaceRules"].map(|name| defined(template, name));
     defined.into_iter().flatten().collect()
 }
 

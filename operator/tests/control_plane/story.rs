@@ -174,14 +174,17 @@ async fn arrives_where(space: &Space<'_>, what: &str, differences: impl Fn(&Stat
     }
 }
 
-/// Waits until somebody has written since that many writes, but not for long.
+/// Waits until somebody has written since that many writes, and pauses, but not for long.
 pub(crate) async fn something_new(space: &Space<'_>, seen: usize) {
     let begun = Instant::now();
+    let mut last = seen;
     loop {
         tokio::time::sleep(2 * LOOK).await;
-        if space.count_writes() != seen || begun.elapsed() > LOOK_AGAIN {
+        let now = space.count_writes();
+        if (now == last && now != seen) || begun.elapsed() > LOOK_AGAIN {
             return;
         }
+        last = now;
     }
 }
 

@@ -11,16 +11,17 @@ use bytes::Bytes;
 /// When an operator is killed, by the number of its writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crash {
-    /// Its k-th write is done, and it is killed before it hears so.
+    /// Its k-th write is done, and it is killed before it hears so: nothing that would come after it has happened.
     Unanswered(u32),
-    /// Its k-th write was done and answered; it is killed when it tries the next.
-    Answered(u32),
+    /// It is killed when it tries its k-th write, which is not done. Whatever comes between the write before and this one,
+    /// such as words with a database server, has happened.
+    Undone(u32),
 }
 
 /// Requests that are refused although the API server would take them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
-    /// Every how manieth: 2 refuses half of them.
+    /// Every how manieth on average: 2 refuses half of them.
     pub every: u32,
     /// The HTTP status of the answer: 409, 429 (with `Retry-After`) or 500.
     pub code: u16,
@@ -192,8 +193,8 @@ impl Judge {
         planned.writes += 1;
         let verdict = match planned.crash {
             Crash::Unanswered(k) if planned.writes == k => Verdict::ForwardAndKill(planned.pid),
-            Crash::Answered(k) if planned.writes == k + 1 => Verdict::Kill(planned.pid),
-            Crash::Unanswered(_) | Crash::Answered(_) => return None,
+            Crash::Undone(k) if planned.writes == k => Verdict::Kill(planned.pid),
+            Crash::Unanswered(_) | Crash::Undone(_) => return None,
         };
         planned.done = true;
         Some(verdict)
@@ -205,11 +206,20 @@ impl Judge {
             return None;
         }
         self.refusable += 1;
-        self.refusable.is_multiple_of(every).then(|| {
+        chance(self.refusable).is_multiple_of(every.into()).then(|| {
             self.refused += 1;
             code
         })
     }
+}
+
+/// A number that is as good as drawn, and the same each time (`SplitMix64`, Steele et al. 2014). Where every third request
+/// were refused, who makes three for each try would lose the same one for ever.
+fn chance(turn: u32) -> u64 {
+    let mixed = (u64::from(turn)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]
@@ -236,7 +246,7 @@ mod tests {
     #[test]
     fn a_victim_dies_at_the_write_that_was_planned_and_stays_dead() {
         for (crash, verdict) in
-            [(Crash::Unanswered(2), Verdict::ForwardAndKill(7)), (Crash::Answered(1), Verdict::Kill(7))]
+            [(Crash::Unanswered(2), Verdict::ForwardAndKill(7)), (Crash::Undone(2), Verdict::Kill(7))]
         {
             let mut judge = Judge::default();
             judge.plan(crash, HeaderValue::from_static("me"), 7);
@@ -251,15 +261,26 @@ mod tests {
     }
 
     #[test]
-    fn every_second_write_is_refused_and_reads_only_where_asked() {
+    fn half_of_the_writes_are_refused_and_reads_only_where_asked() {
         let mut judge = Judge::default();
         let read = asked(Method::GET, "/x", "me");
         judge.faults.refuse = Some(Refusal { every: 2, code: 409, reads: false });
-        let verdicts = [&write(), &read, &write(), &write()].map(|asked| judge.judge(asked));
-        assert_eq!(verdicts, [Verdict::Forward, Verdict::Forward, Verdict::Refuse(409), Verdict::Forward]);
+        for _ in 0..1000 {
+            assert_eq!(judge.judge(&read), Verdict::Forward);
+            judge.judge(&write());
+        }
+        assert!((450..550).contains(&judge.refused), "{} of 1000", judge.refused);
         judge.faults.refuse = Some(Refusal { every: 1, code: 500, reads: true });
         assert_eq!(judge.judge(&read), Verdict::Refuse(500));
-        assert_eq!((judge.writes, judge.refused), (3, 2));
+        assert_eq!(judge.writes, 1000);
+    }
+
+    #[test]
+    fn who_makes_three_requests_for_each_try_does_not_lose_the_same_one_for_ever() {
+        let mut judge = Judge::default();
+        judge.faults.refuse = Some(Refusal { every: 3, code: 500, reads: true });
+        let mut tries = (0..20).map(|_| [(); 3].map(|()| judge.judge(&write())));
+        assert!(tries.any(|verdicts| verdicts == [Verdict::Forward, Verdict::Forward, Verdict::Forward]));
     }
 
     #[test]

@@ -135,7 +135,12 @@ impl Proxy {
         let lists: Vec<String> = self.shared.judge().lists.iter().cloned().collect();
         for list in lists {
             let request = axum::http::Request::get(&list).body(Vec::new()).expect("the request is well formed");
-            let answer = admin.request_text(request).await.expect("a list is answered");
+            let answer = admin.request_text(request).await;
+            // A kind that the cluster does not know has no past.
+            if matches!(&answer, Err(kube::Error::Api(status)) if status.code == 404) {
+                continue;
+            }
+            let answer = answer.expect("a list is answered");
             self.shared.judge().remembered.insert(list, Bytes::from(answer));
         }
     }

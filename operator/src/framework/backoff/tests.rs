@@ -121,3 +121,15 @@ fn a_failure_is_not_told_in_other_words_all_the_time() {
     assert!(backoff.may_reword_at(&"shop", now + REWORD));
     assert!(!backoff.may_reword_at(&"shop", now + REWORD));
 }
+
+#[test]
+fn a_failure_lasts_when_no_success_has_come_for_a_while() {
+    let backoff = Backoff::new();
+    let now = Instant::now();
+    assert!(!backoff.lasts_at(&"shop", now));
+    backoff.failed_at("shop", attempt(now, &[]), now);
+    let lasts = |after| backoff.lasts_at(&"shop", now + after);
+    assert_eq!([lasts(FIRST), lasts(CONFLICT)], [false, true]);
+    backoff.succeeded(&"shop");
+    assert!(!lasts(CONFLICT));
+}

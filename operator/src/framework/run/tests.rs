@@ -225,3 +225,43 @@ async fn every_line_of_a_reconciliation_names_it_by_an_id_of_its_own() {
     let ids: Vec<&str> = ours.iter().map(|line| line["span"]["id"].as_str().unwrap()).collect();
     assert!(ids[0] == ids[1] && ids[1] == ids[2] && ids[2] < ids[3] && ids[3] == ids[5], "{ids:?}");
 }
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot apply the Secret")]
+struct Overtaken(#[source] kube::Error);
+
+impl ReconcileError for Overtaken {
+    fn reason(&self) -> Reason {
+        Reason::ApplyFailed
+    }
+
+    fn retry(&self) -> Retry {
+        Retry::Backoff
+    }
+}
+
+/// Finds each time that somebody else wrote first.
+struct Late;
+
+impl Reconciler for Late {
+    type Object = StoreTopic;
+    type Error = Overtaken;
+
+    const NAME: &'static str = "store_topic";
+
+    async fn reconcile(&self, _: &Context, _: Arc<StoreTopic>) -> Result<Action, Overtaken> {
+        let mut status = kube::core::Status::failure("the object has been modified", "Conflict");
+        status.code = 409;
+        Err(Overtaken(kube::Error::Api(status.boxed())))
+    }
+}
+
+#[tokio::test]
+async fn that_somebody_else_wrote_first_is_tried_again_soon_and_told_nobody() {
+    let (scenario, context, mut writers) = Scenario::of(vec![]);
+    fill(&context, &mut writers, &["orders"]);
+    let worker = Worker::new(Late, context);
+    let next = worker.work(reference("orders")).await.unwrap();
+    assert_ne!(next, Action::await_change());
+    scenario.finish();
+}

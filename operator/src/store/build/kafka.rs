@@ -181,7 +181,7 @@ fn container(of: &Validated, settings: &validate::DataServer) -> Container {
         command: Some(vec!["/bin/bash".to_owned(), "-c".to_owned()]),
         args: Some(vec![command(of)]),
         env: Some(vec![
-            variable("KAFKA_HEAP_OPTS", "-Xms128m -Xmx256m"),
+            variable("KAFKA_HEAP_OPTS", heap(settings)),
             // A heap this small is collected fastest, and with the fewest threads, by the plainest collector.
             variable("KAFKA_JVM_PERFORMANCE_OPTS", "-XX:+UseSerialGC"),
             variable("LOG_DIR", "/tmp/logs"),
@@ -199,6 +199,16 @@ fn container(of: &Validated, settings: &validate::DataServer) -> Container {
         security_context: Some(restricted_container()),
         volume_mounts: Some(vec![mount("data", DATA), mount_read_only("config", CONFIG), mount("tmp", "/tmp")]),
         ..Container::default()
+    }
+}
+
+/// The heap. Of a limit that users set it takes half, as the JVM measures it: what the broker keeps in the page cache and
+/// beside the heap counts too.
+fn heap(settings: &validate::DataServer) -> &'static str {
+    let limits = settings.resources.as_ref().and_then(|resources| resources.limits.as_ref());
+    match limits.and_then(|limits| limits.memory.as_ref()) {
+        Some(_) => "-XX:InitialRAMPercentage=25 -XX:MaxRAMPercentage=50",
+        None => "-Xms128m -Xmx256m",
     }
 }
 

@@ -4,7 +4,7 @@ use api::{ServiceName, label};
 use k8s_openapi::{
     api::{
         batch::v1::{Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyRule},
-        core::v1::{Container, LocalObjectReference, PodSpec, PodTemplateSpec},
+        core::v1::{Container, EnvVar, LocalObjectReference, PodSpec, PodTemplateSpec},
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
@@ -76,8 +76,8 @@ fn no_use_in_trying_again() -> PodFailurePolicy {
     }
 }
 
-/// It depends on the image, the name of the Secret and the place where the service may run: a Job's template can never change,
-/// so settings such as the log level must not reach it.
+/// It depends on the image, the name of the Secret, whether the server is verified and the place where the service may run: a
+/// Job's template can never change, so settings such as the log level must not reach it.
 fn pod(of: &Validated, service: ServiceName, place: Place) -> PodSpec {
     let secrets = of.image.pull_secrets.iter().map(|secret| LocalObjectReference { name: secret.name.clone() });
     let Place { node_selector, tolerations, affinity, priority_class_name } = place;
@@ -96,10 +96,7 @@ fn pod(of: &Validated, service: ServiceName, place: Place) -> PodSpec {
             image: Some(of.image_of(service)),
             image_pull_policy: Some(of.image.pull_policy.as_str().to_owned()),
             args: Some(vec!["migrate".to_owned(), service.as_str().to_owned()]),
-            env: Some(vec![
-                variable("LOG_FORMAT", "json"),
-                secret_variable("DATABASE_URL", &of.names.database_secret(service), "uri"),
-            ]),
+            env: Some(environment(of, &of.names.database_secret(service))),
             resources: Some(RESOURCES.with(None)),
             security_context: Some(restricted_container()),
             // The last lines of its log become the cause in the store's condition.
@@ -110,4 +107,10 @@ fn pod(of: &Validated, service: ServiceName, place: Place) -> PodSpec {
         volumes: Some(vec![scratch("tmp", "64Mi")]),
         ..PodSpec::default()
     }
+}
+
+fn environment(of: &Validated, secret: &str) -> Vec<EnvVar> {
+    let authorities = of.verifies_database().then(|| secret_variable("DATABASE_CA", secret, "ca.crt"));
+    let always = [variable("LOG_FORMAT", "json"), secret_variable("DATABASE_URL", secret, "uri")];
+    always.into_iter().chain(authorities).collect()
 }

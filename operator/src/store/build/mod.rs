@@ -194,6 +194,21 @@ mod tests {
     }
 
     #[test]
+    fn a_migration_verifies_the_server_as_the_services_do_and_has_the_job_it_always_had_where_they_do_not() {
+        let job = |tls: &str| {
+            let prefix = "      databasePrefix: green_\n";
+            let fixture = include_str!("fixtures/external.yaml").replace(prefix, &format!("{prefix}{tls}"));
+            children(&fixture, false).migrations.remove(0)
+        };
+        let (plain, verified) = (job(""), job("      tls: {caSecretRef: {name: authorities}}\n"));
+        for unverified in ["Prefer", "Require"] {
+            assert_eq!(plain, job(&format!("      tls: {{mode: {unverified}}}\n")));
+        }
+        assert_ne!(plain.metadata.name, verified.metadata.name);
+        insta::assert_yaml_snapshot!(verified.spec.unwrap().template.spec.unwrap().containers[0].env);
+    }
+
+    #[test]
     fn guests_get_a_database_and_a_route_but_none_of_the_platforms() {
         let guest = |path: &str| -> Arc<StoreService> {
             let guest = json!({

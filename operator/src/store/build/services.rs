@@ -30,11 +30,12 @@ pub(super) fn services(of: &Validated, plan: &Plan) -> Vec<StoreService> {
         .collect()
 }
 
-/// The service as it is, while another image waits for its turn. How many pods there are and how they are reached from outside
-/// is no matter of the image.
+/// The service as it is, while another image waits for its turn. How many pods there are, how they are reached from outside
+/// and how their figures are found is no matter of the image.
 fn held(service: StoreService, live: &StoreServiceSpec) -> StoreService {
-    let StoreServiceSpec { replicas, autoscaling, host, exposure, .. } = service.spec;
-    StoreService { spec: StoreServiceSpec { replicas, autoscaling, host, exposure, ..live.clone() }, ..service }
+    let StoreServiceSpec { replicas, autoscaling, host, exposure, pod_monitor, .. } = service.spec;
+    let spec = StoreServiceSpec { replicas, autoscaling, host, exposure, pod_monitor, ..live.clone() };
+    StoreService { spec, ..service }
 }
 
 /// The service without pods, and without an autoscaler that would start some.
@@ -64,6 +65,7 @@ fn service(of: &Store, name: ServiceName, settings: &Service, image: &str) -> St
             topics: Vec::new(),
             config_maps: gateway.then(|| route_files(of)).into_iter().collect(),
             pod: settings.pod.clone(),
+            pod_monitor: of.pod_monitors.clone(),
             host: of.host.clone().filter(|_| gateway),
             exposure: gateway.then(|| of.exposure.clone()),
         },

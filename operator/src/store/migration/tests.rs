@@ -237,3 +237,17 @@ fn a_job_that_did_not_have_its_chance_to_run_once_more_gives_way_to_another_and_
     seen.jobs.remove(0);
     assert!(!of_orders(&of, &seen).holds_nothing_up());
 }
+
+#[test]
+fn a_migration_that_is_done_does_not_run_again_because_the_server_is_verified_now() {
+    let of = |tls: &Value| {
+        let external = json!({"host": "db.example", "adminSecretRef": {"name": "admin"}, "tls": tls});
+        validated(&json!({"database": {"external": external}}))
+    };
+    let complete = json!({"conditions": [{"type": "Complete", "status": "True"}]});
+    let done = with(job(&of(&Value::Null), &complete, &json!({})), vec![], "00:05:00");
+    let verified = of(&json!({"caSecretRef": {"name": "authorities"}}));
+    assert_eq!(of_orders(&verified, &done), Migration::Done);
+    let label = |of: &Validated| asked(of, &Seen::default()).hashes[&ServiceName::Orders].label.clone();
+    assert_eq!(label(&verified), label(&of(&Value::Null)));
+}

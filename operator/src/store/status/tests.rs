@@ -197,6 +197,8 @@ fn a_false_condition_names_the_child_and_its_cause() {
         let expected = (false, Reason::CrashLooping, "StoreService green-cart: so it is");
         assert_eq!(finding_of(&findings, condition), expected);
     }
+    let message = "version 1.0.0 is being rolled out; StoreService green-cart: so it is";
+    assert_eq!(finding_of(&findings, ConditionType::Upgraded), (false, Reason::CrashLooping, message));
     assert_eq!(status.version.as_deref(), Some("0.9.0"));
 }
 

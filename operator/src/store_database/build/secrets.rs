@@ -18,22 +18,25 @@ pub(super) fn superuser(of: &Validated, managed: &Managed) -> Secret {
     secret(of, of.names.superuser_secret(), data)
 }
 
-/// Where the password comes from stands beside it, so that one write says both.
+/// Where the password comes from stands beside it, so that one write says both. It follows from what the Secret held, and is
+/// written over that alone: whoever changed it since, such as somebody who put a password back, is not overwritten.
 pub(super) fn login(of: &Validated, login: &Login, held: &Credential) -> Secret {
     let (name, role, password) = (login.name.as_str(), login.role(), login.password.expose());
-    let (host, port) = (&of.host, of.port);
+    let (host, port, tls) = (&of.host, of.port, of.mode.tls());
     let data = [
-        ("uri", uri(name, role.as_str(), password, host, port)),
+        ("uri", uri(name, role.as_str(), password, host, port) + tls.parameter()),
         ("host", host.clone()),
         ("port", port.to_string()),
         ("username", role.as_str().to_owned()),
         ("password", password.to_owned()),
         ("database", name.to_owned()),
     ];
-    let mut secret = secret(of, of.names.login_secret(&login.name), data);
+    let authorities = tls.authorities().map(|authorities| ("ca.crt", authorities.as_pem().to_owned()));
+    let mut secret = secret(of, of.names.login_secret(&login.name), data.into_iter().chain(authorities));
     let rotated = held.rotated.map(|at| (ANNOTATION_ROTATED_AT.to_owned(), at.to_string()));
     let request = held.request.clone().map(|request| (ANNOTATION_ROTATE.to_owned(), request));
     let annotations: BTreeMap<String, String> = rotated.into_iter().chain(request).collect();
+    secret.metadata.resource_version.clone_from(&held.version);
     secret.metadata.annotations = Some(annotations).filter(|annotations| !annotations.is_empty());
     secret
 }
@@ -51,7 +54,7 @@ fn uri(name: &str, role: &str, password: &str, host: &str, port: u16) -> String 
     format!("postgres://{role}:{password}@{host}:{port}/{name}")
 }
 
-fn secret<const N: usize>(of: &Validated, name: String, data: [(&str, String); N]) -> Secret {
+fn secret<'a>(of: &Validated, name: String, data: impl IntoIterator<Item = (&'a str, String)>) -> Secret {
     let data: BTreeMap<String, ByteString> =
         data.into_iter().map(|(key, value)| (key.to_owned(), ByteString(value.into_bytes()))).collect();
     Secret {

@@ -9,6 +9,7 @@ mod password;
 mod plan;
 mod server;
 mod statement;
+mod tls;
 
 pub use identifier::{Identifier, InvalidIdentifier};
 pub use login::{Login, Seat, Spare};
@@ -16,3 +17,4 @@ pub use mark::Mark;
 pub use password::{NoRandomness, Password};
 pub use plan::{Conflict, Tenancy};
 pub use server::{Found, Outcome, Server, SqlError, ensure, remove, retire};
+pub use tls::{Authorities, InvalidAuthorities, Tls, TlsError};

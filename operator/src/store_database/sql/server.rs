@@ -2,11 +2,7 @@
 
 use std::{collections::BTreeMap, io::ErrorKind, time::Duration};
 
-use sqlx::{
-    AssertSqlSafe, ConnectOptions, Connection, PgConnection,
-    error::DatabaseError,
-    postgres::{PgConnectOptions, PgSslMode},
-};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, error::DatabaseError, postgres::PgConnectOptions};
 use tracing::info;
 
 use super::{
@@ -15,6 +11,7 @@ use super::{
     password::{NoRandomness, Password},
     plan::{self, Conflict, Database, MAINTENANCE, MAY_LOG_IN, Observed, Role, Tenancy, Wanted},
     statement::Statement,
+    tls::{Tls, TlsError},
 };
 use crate::framework::{Gate, NotLeading, Unreachable};
 
@@ -42,8 +39,8 @@ pub struct Server {
     pub host: String,
     /// TCP port.
     pub port: u16,
-    /// Whether to speak TLS.
-    pub tls: PgSslMode,
+    /// How connections to it are protected.
+    pub tls: Tls,
     /// Name of the administrator: a superuser, or a role with `CREATEDB` and `CREATEROLE`.
     pub username: String,
     /// The administrator's password.
@@ -58,6 +55,9 @@ pub enum SqlError {
     /// The server accepts a connection and says nothing.
     #[error(transparent)]
     Silent(Unreachable),
+    /// No connection that is protected as it should be.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// No connection: the server is away, or does not take this administrator.
     #[error("cannot connect to the server as its administrator")]
     Connect(#[source] sqlx::Error),
@@ -175,15 +175,15 @@ async fn connect(server: &Server) -> Result<PgConnection, SqlError> {
         sqlx::Error::Io(error) if error.kind() == ErrorKind::TimedOut => {
             SqlError::Silent(Unreachable::Silent(server.address()))
         }
-        error => SqlError::Connect(error),
+        error => TlsError::of(&error, &server.host).map_or(SqlError::Connect(error), SqlError::Tls),
     })
 }
 
 fn options(server: &Server) -> PgConnectOptions {
-    PgConnectOptions::new_without_pgpass()
-        .host(&server.host)
-        .port(server.port)
-        .ssl_mode(server.tls)
+    let options = PgConnectOptions::new_without_pgpass().host(&server.host).port(server.port);
+    server
+        .tls
+        .ask(options)
         .application_name("greencommerce-operator")
         .options([("statement_timeout", "30s"), ("lock_timeout", "10s")])
         // Statements carry verifiers: they are logged here, by what they do.

@@ -1,14 +1,19 @@
 //! Logins: what becomes of them while pods use them and when they are lost.
 
+use std::sync::Arc;
+
 use api::{StoreDatabase, StoreService};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
-use kube::{core::PartialObjectMeta, runtime::watcher::Event};
+use kube::{
+    core::PartialObjectMeta,
+    runtime::{controller::Action, watcher::Event},
+};
 use serde_json::{Value, json};
 
 use super::{
     super::{
-        apply,
+        StoreDatabaseReconciler, apply,
         credential::Credential,
         dereference::dereference,
         rotate,
@@ -17,6 +22,7 @@ use super::{
     EXTERNAL, MANAGED, database, found, password, rotated, running,
 };
 use crate::framework::{
+    Reconciler as _,
     scenario::{Call, Scenario, told},
     secret_hash,
 };
@@ -136,6 +142,21 @@ async fn login_after(role: Option<&str>) -> Credential {
     let reads = dereference(&context, &database).await.unwrap();
     scenario.finish();
     reads.credentials.into_values().next().unwrap()
+}
+
+/// Every other call would fail, such as one that makes a Secret.
+#[tokio::test]
+async fn no_login_is_made_for_a_resource_that_has_gone_meanwhile() {
+    let gone = |path: &str| Call::refused(format!("GET {path}"), 404, "not found");
+    let (scenario, context, mut writers) = Scenario::of(vec![
+        gone("/api/v1/namespaces/shop/secrets/emporium-orders-database"),
+        gone("/apis/greencommerce.dev/v1alpha1/namespaces/shop/storedatabases/emporium"),
+    ]);
+    let admin = json!({"data": {"username": "ZGJh", "password": "ZGJh"}});
+    writers.secrets.apply_watcher_event(&object("postgres-admin", &admin));
+    let seen = Arc::new(database(EXTERNAL));
+    assert_eq!(StoreDatabaseReconciler.reconcile(&context, seen).await.unwrap(), Action::await_change());
+    scenario.finish();
 }
 
 #[tokio::test]

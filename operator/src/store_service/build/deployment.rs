@@ -16,7 +16,7 @@ use k8s_openapi::{
 
 use super::{ANNOTATION_CONFIG, ANNOTATION_SECRETS, ANNOTATION_VARIABLES, BTreeMap, PortName, Validated, meta};
 use crate::{
-    store_service::validate::{DATABASE_KEY, DATABASE_URL, Scaling},
+    store_service::validate::{DATABASE_CA, DATABASE_CA_KEY, DATABASE_KEY, DATABASE_URL, Scaling},
     workload::{
         DefaultResources, config_map, mount, mount_read_only, restricted_container, restricted_pod, scratch,
         secret_variable, variable,
@@ -156,8 +156,11 @@ fn environment(of: &Validated) -> Vec<EnvVar> {
         Some(source) => secret_variable(&given.name, &source.secret_key_ref.name, &source.secret_key_ref.key),
         None => variable(&given.name, &given.value),
     });
-    let database = of.database.as_ref().map(|secret| secret_variable(DATABASE_URL, secret, DATABASE_KEY));
-    given.chain(database).collect()
+    let database = of.database.as_ref();
+    let address = database.map(|secret| secret_variable(DATABASE_URL, secret, DATABASE_KEY));
+    let authorities = database.filter(|_| of.database_ca);
+    let authorities = authorities.map(|secret| secret_variable(DATABASE_CA, secret, DATABASE_CA_KEY));
+    given.chain(address).chain(authorities).collect()
 }
 
 fn ports(of: &Validated) -> Vec<ContainerPort> {

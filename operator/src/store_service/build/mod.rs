@@ -2,6 +2,7 @@
 
 mod deployment;
 mod ingress;
+mod monitoring;
 mod network;
 mod scaling;
 mod topics;
@@ -21,6 +22,7 @@ use k8s_openapi::{
 };
 
 use super::validate::Validated;
+use crate::monitoring::PodMonitor;
 
 /// The children of a StoreService. One that is absent must not exist, but for the policy, which then stays as it is.
 #[derive(Clone, Debug)]
@@ -32,6 +34,7 @@ pub(super) struct Children {
     pub(super) ingress: Option<Ingress>,
     pub(super) autoscaler: Option<HorizontalPodAutoscaler>,
     pub(super) disruption_budget: Option<PodDisruptionBudget>,
+    pub(super) pod_monitor: Option<PodMonitor>,
     pub(super) topics: Vec<StoreTopic>,
 }
 
@@ -44,6 +47,7 @@ pub(super) fn build(of: &Validated) -> Children {
         ingress: ingress::ingress(of),
         autoscaler: scaling::autoscaler(of),
         disruption_budget: scaling::disruption_budget(of),
+        pod_monitor: monitoring::pod_monitor(of),
         topics: topics::topics(of),
     }
 }
@@ -102,6 +106,7 @@ mod tests {
         *,
     };
     use crate::network::Place;
+    use k8s_openapi::api::core::v1::EnvVar;
 
     fn children(fixture: &str) -> Children {
         let service = serde_yaml::from_str(fixture).unwrap();
@@ -117,7 +122,7 @@ mod tests {
         };
         let secrets = [("green-catalog-database", "uri"), ("green-parcels-database", "uri"), ("redis", "url")];
         let secrets = secrets.map(|(name, key)| (name.to_owned(), secret(key))).into();
-        Seen { secrets, ..Seen::default() }
+        Seen { secrets, monitoring: true, ..Seen::default() }
     }
 
     fn everything(children: &Children) -> serde_json::Value {
@@ -129,6 +134,7 @@ mod tests {
             children.ingress,
             children.autoscaler,
             children.disruption_budget,
+            children.pod_monitor,
         ])
     }
 
@@ -165,6 +171,36 @@ mod tests {
         insta::assert_yaml_snapshot!(serde_json::json!([pod.containers[0].env, children.topics]));
     }
 
+    /// The variables of the container whose database's Secret has these keys and was made by this StoreDatabase, if by one.
+    fn variables(keys: &[&str], made_by: Option<&str>, fixture: &str) -> Vec<EnvVar> {
+        let mut seen = Seen { host: complete(), ..with_secrets("cafe") };
+        let secret = seen.secrets.get_mut("green-parcels-database").unwrap();
+        secret.keys = keys.iter().map(|&key| key.to_owned()).collect();
+        secret.database = made_by.map(str::to_owned);
+        let service = serde_yaml::from_str(fixture).unwrap();
+        let pod = build(&validate(&service, &seen).unwrap()).deployment.spec.template.spec.unwrap();
+        let mut variables = pod.containers[0].env.clone().unwrap();
+        variables.retain(|variable| variable.name.starts_with("DATABASE_"));
+        variables
+    }
+
+    #[test]
+    fn who_verifies_the_database_gets_the_certificates_to_do_it_with() {
+        let guest = include_str!("fixtures/guest.yaml");
+        insta::assert_yaml_snapshot!(variables(&["uri", "ca.crt"], Some("green"), guest));
+        assert_eq!(variables(&["uri"], Some("green"), guest).len(), 1);
+    }
+
+    #[test]
+    fn certificates_in_a_secret_that_users_made_are_theirs_to_hand_on() {
+        let guest = include_str!("fixtures/guest.yaml");
+        assert_eq!(variables(&["uri", "ca.crt"], None, guest).len(), 1);
+        let own = format!("{guest}  env: [{{name: DATABASE_CA, value: mine}}]\n");
+        let given = variables(&["uri", "ca.crt"], Some("green"), &own);
+        assert_eq!(given[0].value.as_deref(), Some("mine"));
+        assert_eq!(given.len(), 2);
+    }
+
     #[test]
     fn a_load_balancer_takes_the_place_of_the_ingress() {
         let fixture = include_str!("fixtures/ingress.yaml");
@@ -172,6 +208,18 @@ mod tests {
         let children = children(&format!("{head}  exposure: {{loadBalancer: {{}}}}\n"));
         assert_eq!(children.service.unwrap().spec.unwrap().type_.as_deref(), Some("LoadBalancer"));
         assert!(children.ingress.is_none());
+    }
+
+    #[test]
+    fn prometheus_is_told_of_the_pods_where_the_cluster_knows_how() {
+        let service = serde_yaml::from_str(include_str!("fixtures/full.yaml")).unwrap();
+        let made = |monitoring| {
+            let seen = Seen { monitoring, ..with_secrets("cafe") };
+            build(&validate(&service, &seen).unwrap()).pod_monitor
+        };
+        let monitor = made(true).unwrap();
+        assert_eq!(monitor.metadata.labels.unwrap()["release"], "prometheus");
+        assert!(made(false).is_none());
     }
 
     #[test]

@@ -121,6 +121,19 @@ fn an_autoscaler_that_cannot_measure_the_pods_for_long_is_told_of_and_the_servic
 }
 
 #[test]
+fn a_service_whose_figures_nobody_can_be_told_of_is_ready_and_says_so() {
+    let done = json!({"replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1});
+    let told = |monitoring| {
+        let one = Validated { monitoring, ..service(&json!({"replicas": 1})) };
+        derive(&one, &seen(1, (1, 1), &done, &[]), None, false, now()).1
+    };
+    let says_so = |finding: &Finding| finding.message.contains("no PodMonitor is made");
+    let unknown = told(Monitoring::Unknown);
+    assert!(unknown[0].holds && !unknown[1].holds && unknown.iter().all(says_so));
+    assert!(!told(Monitoring::Unwanted).iter().any(says_so));
+}
+
+#[test]
 fn the_image_that_runs_is_told_with_its_repository() {
     let one = service(&json!({"replicas": 1}));
     let before = StoreServiceStatus { image: Some("old:2".to_owned()), ..StoreServiceStatus::default() };

@@ -10,7 +10,7 @@ async fn a_server_that_says_nothing_keeps_no_lease() {
     let server = Server {
         host: "127.0.0.1".to_owned(),
         port: mute.local_addr().unwrap().port(),
-        tls: PgSslMode::Disable,
+        tls: Tls::Disable,
         username: "postgres".to_owned(),
         password: Password::generate().unwrap(),
         patience: Duration::from_mins(1),
