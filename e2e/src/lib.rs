@@ -19,6 +19,7 @@
 mod answer;
 mod api;
 mod audit;
+mod buyers;
 mod cluster;
 mod crowd;
 mod diagnostics;
@@ -30,6 +31,7 @@ mod lies;
 mod load;
 mod machine;
 mod manifest;
+mod member;
 mod report;
 mod resource;
 mod settings;
@@ -49,15 +51,15 @@ pub use events::events_of;
 pub use forward::Forward;
 pub use helm::Release;
 pub use kubectl::{Kubectl, Outcome};
-pub use lies::Lies;
-pub use load::{Load, Shot};
+pub use lies::{Lies, Looked};
+pub use load::{Load, Shot, Turn};
 pub use machine::Machine;
 pub use manifest::documents;
 pub use report::{Failure, Report};
 pub use resource::{
     AUTOSCALERS, BUDGETS, CLAIMS, CLUSTER_ROLES, CONFIG_MAPS, DEPLOYMENTS, ENDPOINT_SLICES, EVENTS, INGRESSES, JOBS,
-    LEASES, NAMESPACES, NODES, PODS, POLICIES, Resource, SECRETS, SERVICE_ACCOUNTS, SERVICES, STATEFUL_SETS,
-    STORE_DATABASES, STORE_SERVICES, STORE_TOPICS, STORES, VOLUMES,
+    LEASES, NAMESPACES, NODES, POD_MONITORS, PODS, POLICIES, Resource, SECRETS, SERVICE_ACCOUNTS, SERVICES,
+    STATEFUL_SETS, STORE_DATABASES, STORE_SERVICES, STORE_TOPICS, STORES, VOLUMES,
 };
 pub use settings::Settings;
 pub use shop::{Call, Customer, Product, Shop};

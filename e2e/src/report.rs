@@ -15,12 +15,25 @@ pub struct Failure {
     pub text: String,
 }
 
+/// One request that was sent, and what came of it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sent {
+    /// When, since the load began.
+    pub(crate) at: Duration,
+    /// Method and path.
+    pub(crate) request: String,
+    /// Over which connection.
+    pub(crate) connection: &'static str,
+    /// How long it took.
+    pub(crate) took: Duration,
+    /// What went wrong, if something did.
+    pub(crate) failure: Option<String>,
+}
+
 /// Counts of a load.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    succeeded: usize,
-    /// How many of them wrote something.
-    written: usize,
+    succeeded: BTreeMap<String, usize>,
     failures: Vec<Failure>,
     latencies: Vec<Duration>,
     /// What the load was to send, had every second its requests.
@@ -28,12 +41,12 @@ pub struct Report {
 }
 
 impl Report {
-    pub(crate) fn count(&mut self, at: Duration, request: &str, took: Duration, failure: Option<String>) {
+    pub(crate) fn count(&mut self, sent: Sent) {
+        let Sent { at, request, connection, took, failure } = sent;
         if let Some(text) = failure {
-            self.failures.push(Failure { at, request: request.to_owned(), text });
+            self.failures.push(Failure { at, request: format!("{request} over a {connection} connection"), text });
         } else {
-            self.succeeded += 1;
-            self.written += usize::from(request.starts_with("POST "));
+            *self.succeeded.entry(request).or_default() += 1;
             self.latencies.push(took);
         }
     }
@@ -41,13 +54,13 @@ impl Report {
     /// Requests that succeeded.
     #[must_use]
     pub fn succeeded(&self) -> usize {
-        self.succeeded
+        self.latencies.len()
     }
 
-    /// Those of them that wrote something.
+    /// Those of them that were this one: `POST /api/orders`.
     #[must_use]
-    pub fn written(&self) -> usize {
-        self.written
+    pub fn of(&self, request: &str) -> usize {
+        self.succeeded.get(request).copied().unwrap_or_default()
     }
 
     /// Notes what no single request could see.
@@ -80,8 +93,9 @@ impl Report {
         if !self.failures.is_empty() {
             bail!("{self}");
         }
-        if self.succeeded == 0 || self.succeeded * 10 < self.promised * 9 {
-            bail!("the load was no load: {} of {} requests", self.succeeded, self.promised);
+        let succeeded = self.succeeded();
+        if succeeded == 0 || succeeded * 10 < self.promised * 9 {
+            bail!("the load was no load: {succeeded} of {} requests", self.promised);
         }
         Ok(())
     }
@@ -90,7 +104,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let milliseconds = |percent| self.percentile(percent).as_millis();
-        let (succeeded, failed) = (self.succeeded, self.failures.len());
+        let (succeeded, failed) = (self.succeeded(), self.failures.len());
         let (half, most, all) = (milliseconds(50), milliseconds(99), milliseconds(100));
         writeln!(f, "{succeeded} requests succeeded, {failed} failed; p50 {half} ms, p99 {most} ms, longest {all} ms")?;
         let mut groups: BTreeMap<(&str, &str), Vec<Duration>> = BTreeMap::new();
@@ -117,11 +131,13 @@ mod tests {
 
     fn report(successes: u64, failures: &[&str]) -> Report {
         let mut report = Report::default();
+        let sent = || Sent { request: "GET /".to_owned(), connection: "new", ..Sent::default() };
         for number in 1..=successes {
-            report.count(Duration::ZERO, "GET /", Duration::from_millis(number), None);
+            report.count(Sent { took: Duration::from_millis(number), ..sent() });
         }
         for (second, text) in failures.iter().enumerate() {
-            report.count(Duration::from_secs(second as u64), "GET /", Duration::ZERO, Some((*text).to_owned()));
+            let at = Duration::from_secs(second as u64);
+            report.count(Sent { at, failure: Some((*text).to_owned()), ..sent() });
         }
         report
     }
@@ -130,8 +146,17 @@ mod tests {
     fn failures_are_grouped_by_what_went_wrong() {
         let text = report(100, &["503", "reset", "503"]).to_string();
         let expected = "100 requests succeeded, 3 failed; p50 51 ms, p99 100 ms, longest 100 ms\n  \
-            2 times, 0ns to 2s: GET /: 503\n  1 times, 1s to 1s: GET /: reset\n";
+            2 times, 0ns to 2s: GET / over a new connection: 503\n  \
+            1 times, 1s to 1s: GET / over a new connection: reset\n";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn successes_are_counted_by_request_over_whichever_connection() {
+        let mut report = report(3, &["reset"]);
+        report.count(Sent { request: "POST /".to_owned(), connection: "kept", ..Sent::default() });
+        report.count(Sent { request: "GET /".to_owned(), connection: "kept", ..Sent::default() });
+        assert_eq!((report.succeeded(), report.of("GET /"), report.of("POST /"), report.of("PUT /")), (5, 4, 1, 0));
     }
 
     #[test]

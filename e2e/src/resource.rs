@@ -50,6 +50,8 @@ resources! {
     INGRESSES = "/apis/networking.k8s.io/v1" "ingresses";
     /// Network policies.
     POLICIES = "/apis/networking.k8s.io/v1" "networkpolicies";
+    /// What Prometheus is told of pods, where the cluster knows it.
+    POD_MONITORS = "/apis/monitoring.coreos.com/v1" "podmonitors";
     /// Leases, by which operators agree on their leader.
     LEASES = "/apis/coordination.k8s.io/v1" "leases";
     /// Roles of the whole cluster.

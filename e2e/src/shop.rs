@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 
 use crate::{Answer, unique};
 
+pub(crate) const CART_ITEMS: &str = "/api/cart/items";
+
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The shop, as somebody or as nobody.
@@ -130,8 +132,7 @@ impl Shop {
 
     /// Puts a product into one's cart.
     pub async fn put_into_cart(&self, product: &Product, quantity: i64) -> Result<Value> {
-        let line = json!({"variant_id": product.variant, "quantity": quantity});
-        self.post("/api/cart/items").json(&line).send().await?.expect(200)?.json()
+        self.post(CART_ITEMS).json(&line(product, quantity)).send().await?.expect(200)?.json()
     }
 
     /// The checkout of one's cart, with an `Idempotency-Key`.
@@ -203,8 +204,13 @@ impl Call {
     }
 }
 
+/// Some units of a product, as a cart takes them.
+pub(crate) fn line(product: &Product, quantity: i64) -> Value {
+    json!({"variant_id": product.variant, "quantity": quantity})
+}
+
 /// How to pay for an order and where to send it.
-fn order() -> Value {
+pub(crate) fn order() -> Value {
     json!({
         "payment": {"method": "paystack"},
         "shipping_address": {"name": "Ada Obi", "line1": "1 Marina", "city": "Lagos", "country": "NG"},

@@ -4,11 +4,13 @@ use std::{collections::BTreeSet, fmt, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    AUTOSCALERS, BUDGETS, CLAIMS, CLUSTER_ROLES, CONFIG_MAPS, Cluster, INGRESSES, PODS, Request, Resource, SERVICES,
-    STORE_SERVICES, STORE_TOPICS, STORES, Seen, Space, Store, wait_until,
+    AUTOSCALERS, BUDGETS, CLAIMS, CLUSTER_ROLES, CONFIG_MAPS, Cluster, INGRESSES, POD_MONITORS, PODS, Request,
+    Resource, SERVICES, STORE_SERVICES, STORE_TOPICS, STORES, Seen, Space, Store, wait_until,
 };
 use serde_json::{Value, json};
 
+/// The kind of the Prometheus Operator, as far as this operator uses it.
+const POD_MONITOR_DEFINITION: &str = include_str!("../../operator/tests/control_plane/pod_monitors.yaml");
 const READY: Duration = Duration::from_mins(3);
 /// The operator's name as a user, and the names of its roles.
 const OPERATOR: &str = "system:serviceaccount:greencommerce-system:greencommerce-operator";
@@ -191,9 +193,11 @@ async fn made(space: &Space, resource: Resource, name: &str) -> Result<()> {
     .map(drop)
 }
 
-/// A service that is no longer scaled, and no longer serves anybody, loses autoscaler, disruption budget, Ingress and
-/// Service.
+/// A service that is no longer scaled or measured, and no longer serves anybody, loses autoscaler, disruption budget, Ingress,
+/// Service and `PodMonitor`. The last is of a kind that the cluster has to know first.
 async fn a_service_that_needs_less_loses_what_it_had(cluster: &Cluster) -> Result<()> {
+    let definition = cluster.kubectl().attempt(["apply", "--filename=-"], POD_MONITOR_DEFINITION).await?;
+    ensure!(definition.success, "{}", definition.stderr);
     let space = cluster.namespace("privilege").await?;
     let service = |spec: Value| {
         json!({
@@ -204,10 +208,11 @@ async fn a_service_that_needs_less_loses_what_it_had(cluster: &Cluster) -> Resul
     let (image, ops) = ("example.invalid/hello:1", json!({"name": "ops", "port": 9100}));
     let much = json!({
         "store": "none", "image": image, "autoscaling": {"maxReplicas": 2}, "exposure": {"ingress": {}},
+        "podMonitor": {},
         "ports": [{"name": "http", "port": 8080}, ops],
     });
     space.apply(&service(much).to_string()).await?;
-    let children = [AUTOSCALERS, BUDGETS, INGRESSES, SERVICES];
+    let children = [AUTOSCALERS, BUDGETS, INGRESSES, SERVICES, POD_MONITORS];
     for resource in children {
         made(&space, resource, "hello").await?;
     }
@@ -216,6 +221,8 @@ async fn a_service_that_needs_less_loses_what_it_had(cluster: &Cluster) -> Resul
     for resource in children {
         space.wait_gone(resource, "hello", READY).await?;
     }
+    let definition = "podmonitors.monitoring.coreos.com";
+    cluster.kubectl().run(["delete", "customresourcedefinition", definition]).await?;
     space.remove(READY).await
 }
 

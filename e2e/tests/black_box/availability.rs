@@ -1,15 +1,21 @@
 //! What shoppers notice of the work behind the shop: nothing.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    AUTOSCALERS, Cluster, Crowd, DEPLOYMENTS, Lies, Load, PODS, SECRETS, STORE_DATABASES, Seen, Shot, Store, unique,
-    wait_until,
+    AUTOSCALERS, Cluster, Crowd, DEPLOYMENTS, Lies, Load, PODS, SECRETS, STATEFUL_SETS, STORE_DATABASES, Seen, Shot,
+    Store, unique, wait_until,
 };
 use serde_json::{Value, json};
 
-use crate::release::{Later, Release};
+use crate::{
+    plugin::plugin,
+    release::{Later, Release},
+};
 
 const ROLLOUT: Duration = Duration::from_mins(3);
 const READY: Duration = Duration::from_mins(5);
@@ -48,8 +54,8 @@ async fn no_request_fails_while_a_new_release_rolls_out() -> Result<()> {
     let later = Later::adds(&store).await?;
     let (crowd, lies) = (Crowd::enter(&cluster).await?, Lies::watch_for(&store));
 
-    // When the store is to run it
-    store.patch(&json!({"spec": {"image": {"tag": release.tag}}})).await?;
+    // When the store is to run its version, and when it goes back by hand
+    store.patch(&json!({"spec": release.wanted()})).await?;
     let rolled_out = wait_until(store.space(), "every service to run the release", READY, async || {
         let deployments = store.space().list(DEPLOYMENTS).await?;
         let of = |deployment: &Value| deployment["spec"]["template"]["spec"]["containers"][0]["image"].clone();
@@ -57,23 +63,32 @@ async fn no_request_fails_while_a_new_release_rolls_out() -> Result<()> {
         Ok(Seen::when(images == BTreeSet::from([json!(release.image).to_string()]), format!("{images:?}")))
     })
     .await;
-    let settled = store.wait_ready(READY).await;
-    let (report, lies) = (crowd.leave().await?, lies.told().await?);
+    let status = store.wait_ready(READY).await.map(|store| store["status"].clone());
+    let back = plugin(&store, &["rollback", store.name(), "--yes", "--wait", "--timeout", "5m"]).await;
+    let spec = store.get().await?["spec"].clone();
+    let (report, looked) = (crowd.leave().await?, lies.told().await?);
 
     // Then no request has failed, and the store says what it runs, and never said it before it was so.
-    let status = settled.map(|store| store["status"].clone());
-    store.patch(&json!({"spec": {"image": {"tag": before["spec"]["image"]["tag"]}}})).await?;
+    store.patch(&json!({"spec": {"version": before["spec"]["version"], "image": before["spec"]["image"]}})).await?;
     store.wait_ready(READY).await?;
     later.undo().await?;
-    let tag = release.tag.clone();
+    let (version, image) = (release.version.clone(), release.image.clone());
     release.remove(&cluster).await?;
-    println!("release: {report}");
+    println!("release: {report}{looked}");
     rolled_out?;
-    assert_eq!(lies, Vec::<String>::new());
+    back?.expect(0)?;
+    assert_eq!((&spec["version"], &spec["image"]), (&before["spec"]["version"], &before["spec"]["image"]));
     let status = status?;
     for service in status["services"].as_array().into_iter().flatten() {
-        assert_eq!(service["version"], json!(tag), "{status}");
+        assert_eq!(service["version"], json!(version), "{status}");
     }
+    let record = &status["history"][0];
+    assert_eq!((&record["from"], &record["to"]), (&before["spec"]["version"], &json!(version)));
+    assert_eq!(
+        (&record["image"], &record["result"], &record["reason"]),
+        (&json!(image), &json!("Succeeded"), &json!(null))
+    );
+    looked.expect_truth(&[true, false, true, false, true])?;
     report.expect_no_failure()
 }
 
@@ -83,41 +98,129 @@ async fn no_request_fails_while_every_database_password_is_replaced() -> Result<
     // Given a store under load
     let store = cluster.store().await?;
     store.wait_ready(READY).await?;
-    let before = logins(&store).await?;
+    let before = login_secrets(&store).await?;
     let crowd = Crowd::enter(&cluster).await?;
 
-    // When new passwords are asked for
+    // When new passwords are asked for, and when the passwords of then are older than they may get
     let asked = unique("rotation");
     store.patch(&json!({"metadata": {"annotations": {"greencommerce.dev/rotate": asked}}})).await?;
-    let replaced =
-        wait_until(store.space(), "every login to be another, and the one before closed", READY, async || {
-            let after = logins(&store).await?;
-            let all = after.iter().zip(&before).all(|(after, before)| after != before);
-            let database = store.space().get(STORE_DATABASES, store.name()).await?;
-            let conditions = database["status"]["conditions"].as_array().cloned().unwrap_or_default();
-            let rotating =
-                conditions.iter().find(|condition| condition["type"] == "Rotating").cloned().unwrap_or_default();
-            Ok(Seen::when(
-                all && rotating["status"] == "False" && rotating["reason"] == "Settled",
-                rotating.to_string(),
-            ))
-        })
-        .await;
+    let by_request = replaced(&store, &before).await;
+    let between = login_secrets(&store).await?;
+    let by_schedule = match rotate_by_age(&store, &between).await {
+        Ok(()) => replaced(&store, &between).await,
+        failed => failed,
+    };
+    store.patch(&json!({"spec": {"database": {"passwordRotation": null}}})).await?;
     let settled = store.wait_ready(READY).await;
     let report = crowd.leave().await?;
 
-    // Then no request has failed.
+    // Then both times every login has become another, and no request has failed.
     println!("passwords: {report}");
-    replaced?;
+    by_request?;
+    by_schedule?;
     settled?;
     report.expect_no_failure()
 }
 
-/// What the Secrets of a store's databases hold.
-async fn logins(store: &Store) -> Result<Vec<Value>> {
-    let secrets = store.space().select(SECRETS, &format!("greencommerce.dev/database={}", store.name())).await?;
-    let logins = secrets.iter().filter(|secret| secret["data"]["uri"].is_string());
-    Ok(logins.map(|secret| secret["data"].clone()).collect())
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_of_the_operator_restarts_no_pod_and_fails_no_request() -> Result<()> {
+    let cluster = Cluster::alone().await?;
+    // Given a store under load, and another release of the operator on every node
+    let store = cluster.store().await?;
+    store.wait_ready(READY).await?;
+    let before = pod_templates(&store).await?;
+    let present = operator_image(&cluster).await?;
+    let release = Release::made_of(&present, &cluster).await?;
+    let crowd = Crowd::enter(&cluster).await?;
+
+    // When the chart is upgraded to it, and taken back
+    let upgraded = cluster.upgrade_operator(&release.version).await;
+    let image = operator_image(&cluster).await;
+    let followed = a_wish_is_followed(&store).await;
+    let after = pod_templates(&store).await;
+    let back = match &upgraded {
+        Ok(()) => cluster.take_operator_back().await,
+        Err(_) => Ok(()),
+    };
+    let settled = store.wait_ready(READY).await;
+    let report = crowd.leave().await?;
+
+    // Then it has looked after the store, no pod of which was made anew, and no request has failed.
+    println!("operator: {report}");
+    upgraded?;
+    assert_eq!(image?, release.image);
+    followed?;
+    assert_eq!(after?, before);
+    back?;
+    settled?;
+    assert_eq!((pod_templates(&store).await?, operator_image(&cluster).await?), (before, present));
+    release.remove(&cluster).await?;
+    report.expect_no_failure()
+}
+
+async fn operator_image(cluster: &Cluster) -> Result<String> {
+    let deployment = cluster.operator().get(DEPLOYMENTS, "greencommerce-operator").await?;
+    let image = deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str();
+    image.map(str::to_owned).context("the operator has no image")
+}
+
+/// What the store's pods are made of: while that stays, none is replaced.
+async fn pod_templates(store: &Store) -> Result<BTreeMap<String, Value>> {
+    let mut templates = BTreeMap::new();
+    for resource in [DEPLOYMENTS, STATEFUL_SETS] {
+        for workload in store.space().list(resource).await? {
+            let name = workload["metadata"]["name"].as_str().context("a workload without a name")?;
+            templates.insert(format!("{}/{name}", resource.plural()), workload["spec"]["template"].clone());
+        }
+    }
+    Ok(templates)
+}
+
+/// Asks for something that makes no pod anew, and takes it back.
+async fn a_wish_is_followed(store: &Store) -> Result<()> {
+    for (deadline, seconds) in [(json!("11m"), 660), (json!(null), 600)] {
+        store.patch(&json!({"spec": {"upgrade": {"progressDeadline": deadline}}})).await?;
+        wait_until(store.space(), "the operator to follow", ROLLOUT, async || {
+            let cart = store.space().get(DEPLOYMENTS, &store.child("cart")).await?;
+            let held = &cart["spec"]["progressDeadlineSeconds"];
+            Ok(Seen::when(*held == json!(seconds), held.to_string()))
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// Lets passwords get an hour old at most, and makes those that are there older.
+async fn rotate_by_age(store: &Store, secrets: &[Value]) -> Result<()> {
+    store.patch(&json!({"spec": {"database": {"passwordRotation": {"interval": "1h"}}}})).await?;
+    for secret in secrets {
+        let name = secret["metadata"]["name"].as_str().context("a Secret without a name")?;
+        let aged = json!({"metadata": {"annotations": {"greencommerce.dev/rotated-at": "2026-01-01T00:00:00Z"}}});
+        store.space().patch(SECRETS, name, &aged).await?;
+    }
+    Ok(())
+}
+
+/// Waits until every login is another, and the one before closed.
+async fn replaced(store: &Store, before: &[Value]) -> Result<()> {
+    wait_until(store.space(), "every login to be another, and the one before closed", READY, async || {
+        let after = login_secrets(store).await?;
+        let all = after.len() == before.len()
+            && after.iter().zip(before).all(|(after, before)| after["data"] != before["data"]);
+        let database = store.space().get(STORE_DATABASES, store.name()).await?;
+        let conditions = database["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        let rotating = conditions.iter().find(|condition| condition["type"] == "Rotating").cloned().unwrap_or_default();
+        let settled = rotating["status"] == "False" && rotating["reason"] == "Settled";
+        Ok(Seen::when(all && settled, rotating.to_string()))
+    })
+    .await
+}
+
+/// The Secrets of a store's databases that hold a login.
+async fn login_secrets(store: &Store) -> Result<Vec<Value>> {
+    let mut secrets = store.space().select(SECRETS, &format!("greencommerce.dev/database={}", store.name())).await?;
+    secrets.retain(|secret| secret["data"]["uri"].is_string());
+    Ok(secrets)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,7 +245,8 @@ async fn the_catalogue_grows_with_its_load_and_shrinks_after_it() -> Result<()> 
 
     // When many look at long lists
     let guest = cluster.shop()?;
-    let mix = ["/api/products?limit=100", "/api/search?q=recycled&limit=50"].map(|path| Shot::get(&guest, path));
+    let mix =
+        ["/api/products?limit=100", "/api/search?q=recycled&limit=50"].map(|path| Shot::get(&guest, path).again());
     let load = Load::start(150, mix.to_vec())?;
     // Then it grows to three pods,
     let grown = pods(3).await;
@@ -160,13 +264,12 @@ async fn no_request_fails_while_a_node_is_drained() -> Result<()> {
     let cluster = Cluster::alone().await?;
     let nodes = cluster.node_names().await?;
     ensure!(nodes.len() >= 2, "a node can be drained only where another is left: cargo xtask up --nodes 2");
-    // Given a store with two pods of each service that the load needs, some of each on one node
+    // Given a store with two pods of each service, some of each on one node
     let store = cluster.store().await?;
     let before = store.set_service(json!({"name": "catalog", "replicas": 2})).await?;
     store.wait_ready(READY).await?;
-    let path = ["gateway", "catalog", "cart", "auth"];
     let victim = node_with_least_data(&store, &nodes).await?;
-    for service in path {
+    for service in Store::services() {
         bring_to(&store, service, &victim).await?;
     }
     let crowd = Crowd::enter(&cluster).await?;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{Cluster, Namespace, PODS, Resource, STORE_DATABASES, STORE_SERVICES, Seen, Space, wait_until, xtask};
+use e2e::{
+    Cluster, DEPLOYMENTS, Namespace, PODS, Resource, STORE_DATABASES, STORE_SERVICES, Seen, Space, wait_until, xtask,
+};
 use serde_json::{Value, json};
 
 const DEADLINE: Duration = Duration::from_mins(3);
@@ -68,8 +70,18 @@ async fn a_quota_that_is_too_small_is_told_and_taken_up_once_it_is_larger() -> R
         let message = told(&space, resource, "late", "PodsRefused").await?;
         ensure!(message.contains("exceeded quota"), "{message}");
     }
-    // and run when there is room.
+    // and run when there is room, for the cluster's controllers, which wait ever longer, are told to try again.
+    let tried = async || -> Result<Value> {
+        let deployment = space.get(DEPLOYMENTS, "late").await?;
+        Ok(deployment["metadata"]["annotations"]["greencommerce.dev/tried"].clone())
+    };
+    let before = tried().await?;
     space.apply(&quota(10).to_string()).await?;
+    wait_until(&space, "the pods to be tried again", DEADLINE, async || {
+        let now = tried().await?;
+        Ok(Seen::when(now != before && now.is_string(), now.to_string()))
+    })
+    .await?;
     for resource in [STORE_SERVICES, STORE_DATABASES] {
         space.wait_ready(resource, "late", DEADLINE).await?;
     }

@@ -85,7 +85,7 @@ async fn the_production_example_runs_on_a_database_server_of_ones_own() -> Resul
 
 #[tokio::test]
 async fn the_external_example_runs_on_servers_of_ones_own_and_leaves_nothing_there() -> Result<()> {
-    let cluster = Cluster::elsewhere().await?;
+    let cluster = Cluster::connect().await?;
     // Given servers that exist: a database server, and here the broker and the cache of the shared store
     let shared = cluster.store().await?;
     let of_shared = topics_of(&shared).await?;

@@ -4,6 +4,7 @@
 
 mod availability;
 mod bad_input;
+mod cascade;
 mod causes;
 mod cluster;
 mod examples;

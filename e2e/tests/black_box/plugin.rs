@@ -15,7 +15,7 @@ const SOON: Duration = Duration::from_mins(1);
 const PUBLIC: [&str; 6] = ["host", "port", "username", "database", "ca.crt", "tls.crt"];
 
 /// What a call printed, and its exit code.
-struct Said {
+pub(crate) struct Said {
     code: Option<i32>,
     out: String,
     err: String,
@@ -23,14 +23,14 @@ struct Said {
 
 impl Said {
     /// What was printed by a call that has to succeed.
-    fn expect(self, code: i32) -> Result<String> {
+    pub(crate) fn expect(self, code: i32) -> Result<String> {
         ensure!(self.code == Some(code), "ended with {:?}\n{}\n{}", self.code, self.out, self.err);
         Ok(self.out)
     }
 }
 
 /// `kubectl greencommerce …` in the store's namespace.
-async fn plugin(store: &Store, arguments: &[&str]) -> Result<Said> {
+pub(crate) async fn plugin(store: &Store, arguments: &[&str]) -> Result<Said> {
     let settings = store.space().cluster().settings();
     let path = std::env::join_paths([settings.bin.as_path(), Path::new("/usr/bin"), Path::new("/bin")])?;
     let output = Command::new(settings.bin.join("kubectl"))

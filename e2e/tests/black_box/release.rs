@@ -2,24 +2,36 @@
 
 use anyhow::{Context as _, Result};
 use e2e::{Cluster, Machine, Store, unique};
+use serde_json::{Value, json};
 
-/// The release that a store runs, under another tag on every node.
+/// A version that no test has used, on every node.
 pub(crate) struct Release {
-    pub(crate) tag: String,
+    /// The version, and the tag of its image.
+    pub(crate) version: String,
     /// The whole name of its image.
     pub(crate) image: String,
 }
 
 impl Release {
+    /// What a store runs.
     pub(crate) async fn like_that_of(store: &Store, cluster: &Cluster) -> Result<Self> {
-        let present = store.image("gateway").await?;
+        Self::made_of(&store.image("gateway").await?, cluster).await
+    }
+
+    /// What an image has in it that is on every node.
+    pub(crate) async fn made_of(present: &str, cluster: &Cluster) -> Result<Self> {
         let (repository, _) = present.rsplit_once(':').context("an image without a tag")?;
-        let tag = unique("release");
-        let image = format!("{repository}:{tag}");
+        let version = unique("0.2.0-release");
+        let image = format!("{repository}:{version}");
         for node in cluster.node_names().await? {
-            Machine::of_the_cluster().tag_image(&node, &present, &image).await?;
+            Machine::of_the_cluster().tag_image(&node, present, &image).await?;
         }
-        Ok(Self { tag, image })
+        Ok(Self { version, image })
+    }
+
+    /// What makes a store ask for it, by its version alone.
+    pub(crate) fn wanted(&self) -> Value {
+        json!({"version": self.version, "image": {"tag": null}})
     }
 
     /// Takes the tag away, which nothing may run any more.

@@ -39,10 +39,16 @@ async fn an_operator_for_one_namespace_leads_and_looks_after_that_alone() -> Res
     watched.wait_gone(STORES, store.name(), DEADLINE).await?;
     // was refused nothing,
     assert_eq!(refused(&home, &operator, mark)?, Vec::<String>::new());
-    // does not hold up the end of the namespace, with which its own role goes,
-    let forgotten = Store::new((*watched).clone(), "forgotten");
-    watched.apply(&described(forgotten.name()).to_string()).await?;
-    looked_after(&forgotten).await?;
+    // may describe nothing elsewhere,
+    confined(&home, &operator).await?;
+    // does not hold up the end of the namespace, with which its own role goes, also where data is to go first,
+    for (name, policy) in [("keeps", "Retain"), ("takes-along", "Delete")] {
+        let forgotten = Store::new((*watched).clone(), name);
+        let mut manifest = described(name);
+        manifest["spec"]["deletionPolicy"] = json!(policy);
+        watched.apply(&manifest.to_string()).await?;
+        looked_after(&forgotten).await?;
+    }
     watched.remove(DEADLINE).await?;
     // and leaves nothing in the cluster when it is uninstalled.
     release.uninstall().await?;
@@ -77,9 +83,25 @@ async fn looked_after(store: &Store) -> Result<()> {
     .await
 }
 
+/// Its right to let objects go outlives its namespace and is therefore a right in all of them; an admission policy keeps it
+/// out of the others.
+async fn confined(home: &Space, operator: &str) -> Result<()> {
+    home.apply(&described("foreign").to_string()).await?;
+    let change = described("foreign").to_string();
+    let identity = format!("--as={}", user(home, operator));
+    let tried = home.try_apply(&change, &["--server-side", "--field-manager=somebody", &identity]).await?;
+    ensure!(!tried.success, "the operator changed a store of another namespace");
+    ensure!(tried.stderr.contains("looks after namespace"), "it was refused for another reason: {}", tried.stderr);
+    home.delete(STORES, "foreign").await
+}
+
+fn user(home: &Space, operator: &str) -> String {
+    format!("system:serviceaccount:{}:{operator}", home.name())
+}
+
 /// What the operator asked for and had no right to.
 fn refused(home: &Space, operator: &str, since: Mark) -> Result<Vec<String>> {
-    let user = format!("system:serviceaccount:{}:{operator}", home.name());
+    let user = user(home, operator);
     let mut asked = home.cluster().audit_log().since(since)?;
     asked.retain(|request| request.user == user);
     ensure!(asked.len() > 20, "the audit log has {} requests of {user}", asked.len());
