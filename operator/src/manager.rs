@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     framework::{
         Cache, Context, Deadline, Gate, Phases, Queues, Receivers, Telemetry, TraceWrites, Uptime, attend_to_malformed,
-        install_metrics, run as run_controller, serve_ops, show_leading,
+        install_metrics, keep_vigil, run as run_controller, serve_ops, show_leading,
     },
     leader::{Candidate, Leadership},
     rounds,
@@ -148,6 +148,11 @@ impl Operator {
         controller!("the StoreService controller", StoreServiceReconciler, services);
         controller!("the StoreDatabase controller", StoreDatabaseReconciler, databases);
         controller!("the StoreTopic controller", StoreTopicReconciler, topics);
+        let vigil = keep_vigil(self.context.clone(), queues.clone(), self.phases.clone());
+        self.controllers.spawn(async move {
+            vigil.await;
+            ("the vigil", Ok(()))
+        });
         let rounds = rounds::walk(self.context.clone(), queues, self.phases.clone());
         self.controllers.spawn(async move {
             rounds.await;

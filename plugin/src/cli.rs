@@ -143,6 +143,7 @@ pub(crate) struct Rollback {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 pub(crate) struct Logs {
     /// The store
     pub(crate) store: Option<String>,
@@ -160,6 +161,9 @@ pub(crate) struct Logs {
     /// Only lines that tell of errors
     #[arg(long)]
     pub(crate) errors: bool,
+    /// Of containers that were started again, the logs of the one before
+    #[arg(long, short, conflicts_with = "follow")]
+    pub(crate) previous: bool,
     /// Show lines as they were written
     #[arg(long)]
     pub(crate) raw: bool,

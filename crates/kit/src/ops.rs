@@ -20,12 +20,12 @@ struct Ops {
     life: Lifecycle,
 }
 
-/// `/livez` (the process works), `/startupz` and `/readyz` (it can serve: every hard dependency answers and it is not
-/// draining), `/metrics` (Prometheus text format).
+/// `/livez` and `/startupz` (the process works: nobody is to end it because of a dependency), `/readyz` (it can serve: every
+/// hard dependency answers and it is not draining), `/metrics` (Prometheus text format).
 pub(crate) fn router(metrics: PrometheusHandle, checks: Vec<Check>, life: Lifecycle) -> Router {
     Router::new()
         .route("/livez", get(|| async { "ok" }))
-        .route("/startupz", get(ready))
+        .route("/startupz", get(|| async { "ok" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(render))
         .with_state(Ops { metrics, checks, life })
@@ -63,8 +63,12 @@ pub(crate) async fn keep_up(metrics: PrometheusHandle, every: Duration) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use axum::{body::Body, http::Request};
     use metrics_exporter_prometheus::PrometheusBuilder;
     use tokio::task::JoinSet;
+    use tower::Service as _;
 
     use super::*;
 
@@ -87,5 +91,16 @@ mod tests {
         }
         assert!(resident() < before + 20, "{before} MiB before, {} MiB after", resident());
         assert!(recorder.handle().render().contains("latency_count 3000000"));
+    }
+
+    #[tokio::test]
+    async fn a_process_without_its_database_has_started_and_lives_and_is_not_ready() {
+        let away = Check { name: "database", probe: Arc::new(|| Box::pin(async { Err("no route".to_owned()) })) };
+        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let mut router = router(metrics, vec![away], Lifecycle::new());
+        for (path, status) in [("/livez", 200), ("/startupz", 200), ("/readyz", 503)] {
+            let answer = router.call(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+            assert_eq!(answer.status(), status, "{path}");
+        }
     }
 }

@@ -23,7 +23,9 @@ use crate::{DeletionPolicy, LocalReference, Resources, Storage};
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    validation = Rule::new("size(self.metadata.name) <= 40").message("the name must not exceed 40 characters: names of other objects are made from it")
+    validation = Rule::new("size(self.metadata.name) <= 40").message("the name must not exceed 40 characters: names of other objects are made from it"),
+    validation = Rule::new("!has(self.spec.managed) || self.metadata.name.matches('^[a-z][-a-z0-9]*$')")
+        .message("the name of a server's Service is made from this one: only lower case letters, digits and '-', starting with a letter")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(

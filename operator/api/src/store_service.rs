@@ -62,7 +62,11 @@ use crate::{
 pub struct StoreServiceSpec {
     /// Name of the store this service belongs to.
     #[schemars(length(min = 1, max = 40))]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("store cannot be changed: create another StoreService"))]
+    #[x_kube(
+        validation = Rule::new("self == oldSelf").message("store cannot be changed: create another StoreService"),
+        validation = Rule::new("self.matches('^[a-z][-a-z0-9]*$')")
+            .message("must be the name of a Store: lower case letters, digits and '-', starting with a letter")
+    )]
     pub store: String,
     /// Image to run, with its tag.
     #[schemars(length(min = 1, max = 512))]
@@ -312,8 +316,12 @@ pub struct ConfigMapMount {
     pub name: String,
     /// Folder in which its entries appear as files.
     #[schemars(length(min = 2, max = 512))]
-    #[x_kube(validation = Rule::new("self.startsWith('/') && !self.contains(':') && !self.contains('..')")
-        .message("must be an absolute path without ':' and '..'"))]
+    #[x_kube(
+        validation = Rule::new("self.startsWith('/') && !self.contains(':') && !self.contains('..')")
+            .message("must be an absolute path without ':' and '..'"),
+        validation = Rule::new("!self.matches('^/+tmp/*$')")
+            .message("/tmp is every service's folder for scratch files: choose another, for example /etc/NAME")
+    )]
     pub mount_path: String,
 }
 

@@ -16,6 +16,11 @@ const STEADY: Duration = Duration::from_millis(1500);
 const STEADY_LATER: Duration = Duration::from_secs(10);
 const FRESH: Duration = Duration::from_mins(10);
 
+/// How long from the start of one look to that of the next at what has been failing for so long.
+pub(crate) fn steady_pace(failing: Duration) -> Duration {
+    if failing < FRESH { STEADY } else { STEADY_LATER }
+}
+
 /// Between two wordings of the same failure.
 const REWORD: Duration = Duration::from_secs(10);
 
@@ -100,8 +105,7 @@ impl<K: Eq + Hash> Backoff<K> {
         let noise = self.noise.hash_one((&key, now));
         let mut failures = self.lock();
         let known = Failures::of(&mut failures, key, attempt, now);
-        let pace = if now - known.since < FRESH { STEADY } else { STEADY_LATER };
-        known.until = (attempt.started + less_noise(pace, noise)).max(now + FIRST);
+        known.until = (attempt.started + less_noise(steady_pace(now - known.since), noise)).max(now + FIRST);
         known.until - now
     }
 

@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use kube::Client;
 
-use super::{Activity, Cache, Clock, Gate, converse::Turns, events::Events, slot::Slot, written::Written};
+use super::{
+    Activity, Cache, Clock, Gate, converse::Turns, events::Events, slot::Slot, vigil::Vigil, written::Written,
+};
 
 /// The operator's name as a field manager, an event reporter and a user agent.
 pub(crate) const OPERATOR: &str = "greencommerce-operator";
@@ -24,6 +26,8 @@ pub(crate) struct Context {
     pub(crate) gate: Gate,
     /// What the controllers are doing.
     pub(crate) activity: Activity,
+    /// Which servers are there, and for whom.
+    pub(crate) vigil: Vigil,
     /// What this reconciliation has written.
     pub(crate) written: Written,
     /// Whose turn it is to talk with servers outside.
@@ -42,6 +46,7 @@ impl Context {
             clock: Clock::system(),
             gate,
             activity: Activity::default(),
+            vigil: Vigil::default(),
             written: Written::default(),
             turns: Turns::default(),
             slot: Slot::alone(),

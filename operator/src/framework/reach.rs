@@ -55,6 +55,12 @@ pub(crate) async fn reach(context: &Context, addresses: &[String], refused: Refu
     context.slot.outside(followed(of_knock(addresses), any(addresses, refused))).await
 }
 
+/// Whether any of the addresses, with commas between them, accepts a connection.
+pub(super) async fn opens(addresses: &str) -> bool {
+    let addresses: Vec<String> = addresses.split(',').map(str::to_owned).collect();
+    any(&addresses, Refused::GiveUp).await.is_ok()
+}
+
 /// The first that accepts will do. If none does, the failure of the one that is named first is told, unless some keep
 /// silent: they might have accepted a moment before or after, and would then be told of together.
 async fn any(addresses: &[String], refused: Refused) -> Result<(), Unreachable> {

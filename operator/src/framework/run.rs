@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{
-    Cache, Cached, Context, Finding, ReconcileError, Retry,
+    Cache, Cached, Context, Finding, ReconcileError, Retry, Wake,
     backoff::{Attempt, Backoff},
     chain,
     error::is_conflict,
@@ -203,6 +203,11 @@ where
     /// Notes that there is nothing to do for an object: it is gone.
     fn forget(&self, gone: &ObjectRef<R::Object>) {
         self.context.activity.dropped(R::NAME, &name_of(gone));
+        self.context.vigil.forget(&Wake {
+            kind: R::Object::kind(&()).into_owned(),
+            namespace: gone.namespace.clone().unwrap_or_default(),
+            name: gone.name.clone(),
+        });
         self.backoff.succeeded(gone);
     }
 

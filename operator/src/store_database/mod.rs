@@ -17,7 +17,7 @@ mod validate;
 
 use std::{sync::Arc, time::Duration};
 
-use api::{ConditionType, Reason, StoreDatabase, label};
+use api::{ConditionType, Reason, Status as _, StoreDatabase, label};
 use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Pod};
 use kube::runtime::controller::Action;
@@ -33,13 +33,14 @@ use self::{
 };
 use crate::{
     framework::{
-        Context, Reconciler, converse, followed, hold_back, is_as_described, of_server, patience, reach, write_status,
+        Context, Reconciler, Wake, converse, followed, hold_back, is_as_described, of_server, patience, reach,
+        steady_pace, write_status,
     },
     refused::{self, Podless},
     storage::CLASS_POLL,
 };
 
-/// How soon to look again whether what stands in the way has gone.
+/// How soon to look again whether what stands in the way of a new password has gone: the one in use stays in force.
 const IN_THE_WAY: Duration = Duration::from_mins(1);
 
 /// How often a rotation is looked at: pods and connections that end wake their service, not the database.
@@ -83,33 +84,51 @@ impl Reconciler for StoreDatabaseReconciler {
                 let progress = rotate::advance(context, &validated, &outcome).await?;
                 Ok::<_, Error>((Some(outcome), progress))
             };
-            converse(context, &address, Box::pin(followed(span, conversation))).await??
+            let said = converse(context, &address, Box::pin(followed(span, conversation))).await??;
+            context.vigil.served(&[address], Wake::of(&*database));
+            said
         } else {
             (None, Progress::default())
         };
         let (status, findings) = status::status(&validated, &server, outcome.as_ref(), &progress);
         write_status(context, &*database, status, findings).await?;
-        let look = next_look(&validated, outcome.as_ref(), &progress, context.clock.now());
+        let now = context.clock.now();
+        let look = next_look(&validated, outcome.as_ref(), &progress, now, unready_for(&database, now));
         Ok(podless.map_or(look, |podless| Action::requeue(podless.look_again)))
     }
 }
 
 /// When to look again. A server that is as described is looked at on the rounds, and when a password gets too old.
-fn next_look(of: &Validated, outcome: Option<&Outcome>, progress: &Progress, now: Timestamp) -> Action {
+fn next_look(
+    of: &Validated,
+    outcome: Option<&Outcome>,
+    progress: &Progress,
+    now: Timestamp,
+    unready: Duration,
+) -> Action {
     if progress.under_way() {
         return Action::requeue(ROTATING);
     }
     if of.waits_for_its_class() {
         return Action::requeue(CLASS_POLL);
     }
-    let is_taken = outcome.is_some_and(|outcome| outcome.values().any(Result::is_err));
-    if is_taken || !progress.blocked.is_empty() {
+    if outcome.is_some_and(|outcome| outcome.values().any(Result::is_err)) {
+        return Action::requeue(steady_pace(unready));
+    }
+    if !progress.blocked.is_empty() {
         return Action::requeue(IN_THE_WAY);
     }
     // Of a server that was not looked at nothing can be replaced, however old it gets: its own change tells when it is there.
     let due =
         outcome.and_then(|_| of.credentials.values().filter_map(|held| rotation::due_in(&of.wish, held, now)).min());
     due.map_or_else(Action::await_change, Action::requeue)
+}
+
+/// How long it has said that it is not ready.
+fn unready_for(database: &StoreDatabase, now: Timestamp) -> Duration {
+    let told = database.status.as_ref().and_then(|status| status.condition(ConditionType::Ready.as_str()));
+    let since = told.filter(|told| told.status == "False").map(|told| told.last_transition_time.0);
+    since.and_then(|since| now.duration_since(since).try_into().ok()).unwrap_or_default()
 }
 
 /// The state of the server, and when its pod is to be looked for again, if it should have one and has none. One that is refused

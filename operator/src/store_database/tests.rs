@@ -328,7 +328,9 @@ fn a_volume_that_cannot_grow_is_not_ready_and_keeps_its_size() {
         status(&validated, &ServerState::Ready, Some(&outcome(&validated, false)), &Progress::default());
     assert_eq!((findings[0].holds, findings[0].reason), (false, Reason::VolumeExpansionUnsupported));
     // Its class may be changed, and nobody tells.
-    let next = |of: &Validated| next_look(of, Some(&outcome(of, false)), &Progress::default(), Timestamp::UNIX_EPOCH);
+    let next = |of: &Validated| {
+        next_look(of, Some(&outcome(of, false)), &Progress::default(), Timestamp::UNIX_EPOCH, Duration::ZERO)
+    };
     assert_eq!(next(&validated), Action::requeue(CLASS_POLL));
     assert_eq!(next(&running()), Action::await_change());
 }
@@ -340,7 +342,7 @@ fn a_password_that_gets_too_old_on_a_server_that_is_not_there_is_waited_for_in_p
     for held in old.credentials.values_mut() {
         held.rotated = Some(Timestamp::UNIX_EPOCH);
     }
-    let next = |outcome: Option<&Outcome>, at| next_look(&old, outcome, &Progress::default(), at);
+    let next = |outcome: Option<&Outcome>, at| next_look(&old, outcome, &Progress::default(), at, Duration::ZERO);
     let (soon, late) = (Timestamp::UNIX_EPOCH, "2026-01-01T00:00:00Z".parse().unwrap());
     assert_eq!(next(Some(&outcome(&old, false)), soon), Action::requeue(Duration::from_hours(1)));
     assert_eq!(next(None, late), Action::await_change());

@@ -1,6 +1,6 @@
 //! Step 5: how far the service is, and what keeps it. Pure.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use api::{ConditionType, Reason, StoreServiceStatus};
 use jiff::{SignedDuration, Timestamp};
@@ -273,10 +273,9 @@ fn idle_for(idle: &HorizontalPodAutoscalerCondition, now: Timestamp) -> Option<S
 
 fn waiting(seen: &Seen, counts: Counts, now: Timestamp) -> Verdict {
     let Counts { desired, exist, updated, ready, .. } = counts;
-    if let Some(pod) = seen.pods.iter().find(|pod| fails_its_probe(pod, now)) {
-        let name = pod.metadata.name.as_deref().unwrap_or_default();
-        let message =
-            format!("pod {name} has started but its readiness probe fails: see its logs for what it waits for");
+    let failing = |pod: &Arc<Pod>| Some((pod.metadata.name.clone()?, failing_probe(pod, now)?));
+    if let Some((name, probe)) = seen.pods.iter().find_map(failing) {
+        let message = format!("pod {name} runs but its {probe} probe fails: see its logs for what it waits for");
         return Verdict::Waiting(Reason::ProbeFailing, message);
     }
     if updated < exist {
@@ -287,13 +286,12 @@ fn waiting(seen: &Seen, counts: Counts, now: Timestamp) -> Verdict {
     Verdict::Waiting(Reason::PodsStarting, format!("{ready} of {desired} pods are ready"))
 }
 
-/// A container that has started, by its startup probe, and yet is not ready after a while.
-fn fails_its_probe(pod: &Pod, now: Timestamp) -> bool {
+/// Which probe of a container fails that has run for a while and is not ready.
+fn failing_probe(pod: &Pod, now: Timestamp) -> Option<&'static str> {
     let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
-    pod.metadata.deletion_timestamp.is_none()
-        && statuses.iter().any(|container| {
-            container.started == Some(true) && !container.ready && runs_since(container, now) >= PATIENCE
-        })
+    let waits = |container: &&ContainerStatus| !container.ready && runs_since(container, now) >= PATIENCE;
+    let waiting = statuses.iter().filter(|_| pod.metadata.deletion_timestamp.is_none()).find(waits)?;
+    Some(if waiting.started == Some(true) { "readiness" } else { "startup" })
 }
 
 fn runs_since(container: &ContainerStatus, now: Timestamp) -> SignedDuration {

@@ -17,7 +17,8 @@ use kube::runtime::controller::Action;
 pub(crate) use self::look::changed;
 use self::{brokers::Brokers, error::Error};
 use crate::framework::{
-    Context, Reconciler, Refused, converse, followed, hold_back, namespace, of_brokers, patience, reach, write_status,
+    Context, Reconciler, Refused, Wake, converse, followed, hold_back, namespace, of_brokers, patience, reach,
+    write_status,
 };
 
 /// How soon to look again whether a broker has started; only the cache is asked.
@@ -57,6 +58,7 @@ impl Reconciler for StoreTopicReconciler {
         let span = of_brokers("ensure", &addresses, &topic.spec.topic_name);
         let conversation = followed(span, brokers.ensure(&topic.spec.topic_name, &desired));
         let outcome = converse(context, &servers, Box::pin(conversation)).await??;
+        context.vigil.served(&addresses, Wake::of(&*topic));
         let (status, findings) = status::status(&topic, &outcome);
         write_status(context, &*topic, status, findings).await?;
         // On the rounds it is looked at again.

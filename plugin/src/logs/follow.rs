@@ -107,7 +107,16 @@ mod tests {
     }
 
     fn options() -> cli::Logs {
-        cli::Logs { store: None, service: None, follow: true, since: None, tail: Some(5), errors: false, raw: false }
+        cli::Logs {
+            store: None,
+            service: None,
+            follow: true,
+            since: None,
+            tail: Some(5),
+            errors: false,
+            previous: false,
+            raw: false,
+        }
     }
 
     #[test]

@@ -75,8 +75,12 @@ fn source(pod: &Pod) -> String {
     format!("{}/{}", pod.labels().get(label::NAME).map_or("-", String::as_str), pod.name_any())
 }
 
-fn containers(pod: &Pod) -> Vec<String> {
-    pod.spec.iter().flat_map(|spec| &spec.containers).map(|container| container.name.clone()).collect()
+/// Those of a pod that have a log: with `previous`, those that were started again.
+fn containers(pod: &Pod, previous: bool) -> Vec<String> {
+    let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
+    let restarted = |name: &str| statuses.iter().any(|status| status.name == name && status.restart_count > 0);
+    let all = pod.spec.iter().flat_map(|spec| &spec.containers).map(|container| container.name.clone());
+    all.filter(|name| !previous || restarted(name)).collect()
 }
 
 fn parameters(container: String, options: &cli::Logs) -> LogParams {
@@ -84,6 +88,7 @@ fn parameters(container: String, options: &cli::Logs) -> LogParams {
         container: Some(container),
         since_seconds: options.since.map(|since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX)),
         tail_lines: options.tail,
+        previous: options.previous,
         ..LogParams::default()
     }
 }
@@ -91,7 +96,9 @@ fn parameters(container: String, options: &cli::Logs) -> LogParams {
 /// Everything there is, in the order of time.
 async fn merged(cluster: &Cluster, pods: &[Pod], options: &cli::Logs) -> Result<(), Error> {
     let api = cluster.api::<Pod>();
-    let wanted = pods.iter().flat_map(|pod| containers(pod).into_iter().map(move |container| (pod, container)));
+    let wanted = pods
+        .iter()
+        .flat_map(|pod| containers(pod, options.previous).into_iter().map(move |container| (pod, container)));
     let reads = wanted.map(|(pod, container)| {
         let parameters = LogParams { timestamps: true, ..parameters(container, options) };
         let api = api.clone();
@@ -108,6 +115,9 @@ async fn merged(cluster: &Cluster, pods: &[Pod], options: &cli::Logs) -> Result<
                 output::complain(&format!("{}: cannot read the log: {}", source(pod), cause(&error)));
             }
         }
+    }
+    if all == 0 && options.previous {
+        output::complain("no container was started again, so there are no logs of one before");
     }
     if all > 0 && refused == all {
         return Err(Error::failed("no log could be read"));
@@ -132,12 +142,21 @@ mod tests {
 
     /// Logs of a store with a pod of `cart` and one of `orders`, of whose logs some may be read.
     async fn read(logs: Vec<Answer>) -> Result<(), Error> {
+        read_with(&[], 1, logs).await
+    }
+
+    /// The same with options, where the container of `cart` was started again so often.
+    async fn read_with(options: &[&str], restarts: i32, logs: Vec<Answer>) -> Result<(), Error> {
         let pod = |name: &str, service: &str| {
+            let restarts = if service == "cart" { restarts } else { 0 };
             json!({
                 "metadata": {"name": name, "labels": {
                     "app.kubernetes.io/name": service, "app.kubernetes.io/component": "service",
                 }},
                 "spec": {"containers": [{"name": "service"}]},
+                "status": {"containerStatuses": [{
+                    "name": "service", "image": "shop:1", "imageID": "", "ready": true, "restartCount": restarts,
+                }]},
             })
         };
         let store = json!({"metadata": {"name": "green", "namespace": "shop"}, "spec": {"version": "1.0.0"}});
@@ -147,9 +166,8 @@ mod tests {
             ("GET /api/v1/namespaces/shop/pods?", pods),
         ];
         answers.extend(logs);
-        let Command::Logs(options) = Cli::try_parse_from(["kubectl-greencommerce", "logs"]).unwrap().command else {
-            panic!()
-        };
+        let line = ["kubectl-greencommerce", "logs"].into_iter().chain(options.iter().copied());
+        let Command::Logs(options) = Cli::try_parse_from(line).unwrap().command else { panic!() };
         run(&cluster(answers).0, &options).await
     }
 
@@ -166,5 +184,17 @@ mod tests {
         read(vec![("GET /api/v1/namespaces/shop/pods/green-cart-0/log?", log)]).await.unwrap();
         assert_eq!(captured::printed(), "cart/green-cart-0 hello\n");
         assert!(captured::complained().starts_with("orders/green-orders-0: cannot read the log: "));
+    }
+
+    #[tokio::test]
+    async fn the_log_before_is_that_of_containers_that_were_started_again() {
+        let log = (
+            "GET /api/v1/namespaces/shop/pods/green-cart-0/log?&container=service&previous=true",
+            json!("last words\n"),
+        );
+        read_with(&["--previous"], 2, vec![log]).await.unwrap();
+        assert_eq!(captured::printed(), "cart/green-cart-0 last words\n");
+        read_with(&["--previous"], 0, vec![]).await.unwrap();
+        assert!(captured::complained().contains("no container was started again"));
     }
 }

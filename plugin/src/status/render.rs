@@ -43,6 +43,9 @@ fn head(view: &View) -> String {
         field("Passwords", &format!("{how}: {message}"));
     }
     if let Some(endpoints) = &view.endpoints {
+        if let Some(external) = &endpoints.external {
+            field("Endpoint", external);
+        }
         field("API", &endpoints.api);
         if let Some(port) = endpoints.node_port {
             field("Node port", &port.to_string());

@@ -55,7 +55,7 @@ fn service(of: &Store, name: ServiceName, settings: &Service, image: &str) -> St
             pull_secrets: of.image.pull_secrets.clone(),
             args: vec![name.as_str().to_owned()],
             ports: ports(name),
-            replicas: settings.replicas,
+            replicas: settings.replicas.or_else(|| settings.autoscaling.is_none().then_some(1)),
             autoscaling: settings.autoscaling.clone(),
             progress_deadline_seconds: i32::try_from(of.progress_deadline.as_secs()).ok(),
             resources: resources(name, settings),

@@ -210,6 +210,15 @@ fn what_keeps_a_service_is_told() {
     let starting = json!({"replicas": 1, "updatedReplicas": 1, "unavailableReplicas": 1});
     let probe = pod(&json!({"started": true, "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}));
     assert_eq!(ready(&one, &seen(1, (1, 1), &starting, &[probe]), false), (false, Reason::ProbeFailing));
+    // As of an image that does not answer its startup probe before it can serve.
+    for (runs_since, reason) in
+        [("2026-01-01T00:00:00Z", Reason::ProbeFailing), ("2999-01-01T00:00:00Z", Reason::PodsStarting)]
+    {
+        let begins = pod(&json!({"started": false, "state": {"running": {"startedAt": runs_since}}}));
+        let (_, findings) = derive(&one, &seen(1, (1, 1), &starting, &[begins]), None, false, now());
+        assert_eq!(findings[0].reason, reason);
+        assert_eq!(findings[0].message.contains("startup probe"), reason == Reason::ProbeFailing);
+    }
     let refused = json!({"conditions": [{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}]});
     let (_, findings) = derive(&one, &seen(1, (1, 1), &refused, &[]), None, false, now());
     assert_eq!(findings[0].reason, Reason::PodsRefused);
