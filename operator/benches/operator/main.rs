@@ -9,6 +9,7 @@ mod changes;
 #[expect(clippy::unwrap_used, reason = "a helper of tests too, where what fails fails the test")]
 #[path = "../../tests/common/own_server.rs"]
 mod own_server;
+mod pods;
 mod process;
 #[path = "../../tests/control_plane/setup.rs"]
 mod setup;

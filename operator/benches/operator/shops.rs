@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use kubekit::{Cluster, Space};
 use serde_json::{Value, json};
 
-use crate::{changes::Percentiles, own_server::OwnServer};
+use crate::{changes::Percentiles, own_server::OwnServer, pods};
 
 /// Port of the database server, or the next free one.
 const PORT: u16 = 26100;
@@ -91,11 +91,11 @@ impl<'a> Shops<'a> {
         Ok((Percentiles::of(told), Percentiles::of(healed)))
     }
 
-    /// Objects of the first store, itself included.
+    /// Objects of the first store, itself and its pods included.
     pub(crate) async fn objects(&self) -> usize {
         match self.spaces.first() {
             // Without the two Secrets that a user made.
-            Some(space) => space.state().await.names().count() - 2,
+            Some(space) => space.state().await.names().count() - 2 + pods::count(space).await,
             None => 0,
         }
     }
@@ -120,6 +120,7 @@ impl<'a> Shops<'a> {
         space.apply(&secret("redis", &json!({"url": "redis://127.0.0.1:6379"}))).await;
         space.apply(&self.store(&space)).await;
         space.ready("Store", NAME).await;
+        pods::run(&space).await;
         space
     }
 

@@ -127,9 +127,9 @@ fn method(Figures { objects, changes, repairs, takeovers, .. }: &Figures) -> Str
     format!(
         "The operator as a process of its own, against etcd (in memory, without fsync) and one API server on the same machine, \
          which take most of the time measured here. No nodes: a puppet in the measuring process writes the statuses of \
-         Deployments and Jobs. Each store has every service, in a namespace of its own, with PostgreSQL, Kafka and the cache \
+         Deployments and Jobs, and the bench makes the pods of each store, as a kubelet would report them. Each store has every service, in a namespace of its own, with PostgreSQL, Kafka and the cache \
          outside of the cluster: one PostgreSQL server, on which each has databases of its own, and one broker, whose topics \
-         they share. That makes {objects} objects a store.\n\n\
+         they share. That makes {objects} objects a store, pods included.\n\n\
          A change is another variable for a service in the spec of a Store, {changes} times one after the other, over all \
          stores in turn; the time runs from before the change is sent until a watch tells of the Deployment with that \
          variable. The bare client makes the same three writes (Store, StoreService, Deployment) after each of them, in a group \
@@ -221,7 +221,7 @@ mod tests {
         });
         let text = render("2 cores", &serde_json::from_value(figures).unwrap());
         for expected in [
-            "That makes 40 objects a store.",
+            "That makes 40 objects a store, pods included.",
             "| change → child written, 500 stores | 24.0 | 50.0 |",
             "| deadline missed → the way back begun, 10 stores | 30.0 | 60.0 |",
             "| login refused by a database server → told, 10 stores | 50.0 | 70.0 |",
