@@ -91,8 +91,12 @@ impl Buyers {
     pub(crate) async fn differences(&self) -> Result<Vec<String>> {
         let mut there = BTreeSet::new();
         for customer in &self.all {
-            let page = customer.shop.get("/api/orders?limit=100").send().await?.expect(200)?.json()?;
-            there.extend(page["items"].as_array().into_iter().flatten().map(|order| order["id"].to_string()));
+            let mut path = Some("/api/orders?limit=100".to_owned());
+            while let Some(wanted) = path {
+                let page = customer.shop.get(&wanted).send().await?.expect(200)?.json()?;
+                there.extend(page["items"].as_array().into_iter().flatten().map(|order| order["id"].to_string()));
+                path = page["next"].as_str().map(|next| format!("/api/orders?limit=100&cursor={next}"));
+            }
         }
         let placed = self.lock().placed.clone();
         let lost = placed.difference(&there).map(|order| format!("order {order} was placed and is not there"));

@@ -7,8 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    AUTOSCALERS, Cluster, Crowd, DEPLOYMENTS, Lies, Load, PODS, SECRETS, STATEFUL_SETS, STORE_DATABASES, Seen, Shot,
-    Store, unique, wait_until,
+    AUTOSCALERS, Cluster, Crowd, DEPLOYMENTS, LEASES, Lies, Load, PODS, STATEFUL_SETS, Seen, Shot, Store, wait_until,
 };
 use serde_json::{Value, json};
 
@@ -93,36 +92,6 @@ async fn no_request_fails_while_a_new_release_rolls_out() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_request_fails_while_every_database_password_is_replaced() -> Result<()> {
-    let cluster = Cluster::alone().await?;
-    // Given a store under load
-    let store = cluster.store().await?;
-    store.wait_ready(READY).await?;
-    let before = login_secrets(&store).await?;
-    let crowd = Crowd::enter(&cluster).await?;
-
-    // When new passwords are asked for, and when the passwords of then are older than they may get
-    let asked = unique("rotation");
-    store.patch(&json!({"metadata": {"annotations": {"greencommerce.dev/rotate": asked}}})).await?;
-    let by_request = replaced(&store, &before).await;
-    let between = login_secrets(&store).await?;
-    let by_schedule = match rotate_by_age(&store, &between).await {
-        Ok(()) => replaced(&store, &between).await,
-        failed => failed,
-    };
-    store.patch(&json!({"spec": {"database": {"passwordRotation": null}}})).await?;
-    let settled = store.wait_ready(READY).await;
-    let report = crowd.leave().await?;
-
-    // Then both times every login has become another, and no request has failed.
-    println!("passwords: {report}");
-    by_request?;
-    by_schedule?;
-    settled?;
-    report.expect_no_failure()
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn an_upgrade_of_the_operator_restarts_no_pod_and_fails_no_request() -> Result<()> {
     let cluster = Cluster::alone().await?;
     // Given a store under load, and another release of the operator on every node
@@ -142,6 +111,7 @@ async fn an_upgrade_of_the_operator_restarts_no_pod_and_fails_no_request() -> Re
         Ok(()) => cluster.take_operator_back().await,
         Err(_) => Ok(()),
     };
+    let handed_over = one_of_the_new_leads(&cluster).await;
     let settled = store.wait_ready(READY).await;
     let report = crowd.leave().await?;
 
@@ -152,6 +122,7 @@ async fn an_upgrade_of_the_operator_restarts_no_pod_and_fails_no_request() -> Re
     followed?;
     assert_eq!(after?, before);
     back?;
+    handed_over?;
     settled?;
     assert_eq!((pod_templates(&store).await?, operator_image(&cluster).await?), (before, present));
     release.remove(&cluster).await?;
@@ -162,6 +133,20 @@ async fn operator_image(cluster: &Cluster) -> Result<String> {
     let deployment = cluster.operator().get(DEPLOYMENTS, "greencommerce-operator").await?;
     let image = deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str();
     image.map(str::to_owned).context("the operator has no image")
+}
+
+/// Waits until no pod of the operator is ending any more, and one of those that are there leads.
+async fn one_of_the_new_leads(cluster: &Cluster) -> Result<()> {
+    let home = cluster.operator();
+    wait_until(&home, "one of the operator's present pods to lead", ROLLOUT, async || {
+        let pods = home.select(PODS, "app.kubernetes.io/name=greencommerce-operator").await?;
+        let lease = home.get(LEASES, "greencommerce-operator").await?["spec"].clone();
+        let holder = lease["holderIdentity"].as_str().unwrap_or_default();
+        let stays = |pod: &Value| pod["metadata"]["deletionTimestamp"].is_null();
+        let leads = |pod: &Value| pod["metadata"]["name"].as_str().is_some_and(|name| holder.starts_with(name));
+        Ok(Seen::when(pods.iter().all(stays) && pods.iter().any(leads), format!("{} pods, {lease}", pods.len())))
+    })
+    .await
 }
 
 /// What the store's pods are made of: while that stays, none is replaced.
@@ -188,39 +173,6 @@ async fn a_wish_is_followed(store: &Store) -> Result<()> {
         .await?;
     }
     Ok(())
-}
-
-/// Lets passwords get an hour old at most, and makes those that are there older.
-async fn rotate_by_age(store: &Store, secrets: &[Value]) -> Result<()> {
-    store.patch(&json!({"spec": {"database": {"passwordRotation": {"interval": "1h"}}}})).await?;
-    for secret in secrets {
-        let name = secret["metadata"]["name"].as_str().context("a Secret without a name")?;
-        let aged = json!({"metadata": {"annotations": {"greencommerce.dev/rotated-at": "2026-01-01T00:00:00Z"}}});
-        store.space().patch(SECRETS, name, &aged).await?;
-    }
-    Ok(())
-}
-
-/// Waits until every login is another, and the one before closed.
-async fn replaced(store: &Store, before: &[Value]) -> Result<()> {
-    wait_until(store.space(), "every login to be another, and the one before closed", READY, async || {
-        let after = login_secrets(store).await?;
-        let all = after.len() == before.len()
-            && after.iter().zip(before).all(|(after, before)| after["data"] != before["data"]);
-        let database = store.space().get(STORE_DATABASES, store.name()).await?;
-        let conditions = database["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        let rotating = conditions.iter().find(|condition| condition["type"] == "Rotating").cloned().unwrap_or_default();
-        let settled = rotating["status"] == "False" && rotating["reason"] == "Settled";
-        Ok(Seen::when(all && settled, rotating.to_string()))
-    })
-    .await
-}
-
-/// The Secrets of a store's databases that hold a login.
-async fn login_secrets(store: &Store) -> Result<Vec<Value>> {
-    let mut secrets = store.space().select(SECRETS, &format!("greencommerce.dev/database={}", store.name())).await?;
-    secrets.retain(|secret| secret["data"]["uri"].is_string());
-    Ok(secrets)
 }
 
 #[tokio::test(flavor = "multi_thread")]

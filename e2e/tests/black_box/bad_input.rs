@@ -127,6 +127,11 @@ impl Scene {
             Ok(Seen::when(cart["items"] == json!([]), cart.to_string()))
         })
         .await?;
+        wait_until(store.space(), "the catalogue to hear of the order", Duration::from_secs(30), async || {
+            let shown = staff.get(&format!("/api/products/{}", product.id)).send().await?.expect(200)?.json()?;
+            Ok(Seen::when(shown["variants"][0]["available"] == 4, shown["variants"].to_string()))
+        })
+        .await?;
         owner.shop.put_into_cart(&product, 2).await?;
         Ok(Self { cluster, staff, owner, stranger, product, order })
     }

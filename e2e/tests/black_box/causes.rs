@@ -1,6 +1,6 @@
 //! What cannot run says why, by the name of the cause, and runs once the cause is gone. What runs beside it notices nothing.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
@@ -64,10 +64,12 @@ async fn a_quota_that_is_too_small_is_told_and_taken_up_once_it_is_larger() -> R
         "spec": {"managed": {"storage": {"size": "1Gi"}}, "databases": [{"name": "auth"}], "deletionPolicy": "Delete"},
     });
     space.apply(&database.to_string()).await?;
+    let begun = Instant::now();
 
     // Then both say which quota is in their way,
     for resource in [STORE_SERVICES, STORE_DATABASES] {
         let message = told(&space, resource, "late", "PodsRefused").await?;
+        println!("{} late says that its pods are refused after {:?}", resource.plural(), begun.elapsed());
         ensure!(message.contains("exceeded quota"), "{message}");
     }
     // and run when there is room, for the cluster's controllers, which wait ever longer, are told to try again.
@@ -77,13 +79,16 @@ async fn a_quota_that_is_too_small_is_told_and_taken_up_once_it_is_larger() -> R
     };
     let before = tried().await?;
     space.apply(&quota(10).to_string()).await?;
+    let begun = Instant::now();
     wait_until(&space, "the pods to be tried again", DEADLINE, async || {
         let now = tried().await?;
         Ok(Seen::when(now != before && now.is_string(), now.to_string()))
     })
     .await?;
+    println!("the pods are tried again after {:?}", begun.elapsed());
     for resource in [STORE_SERVICES, STORE_DATABASES] {
         space.wait_ready(resource, "late", DEADLINE).await?;
+        println!("{} late is ready after {:?}", resource.plural(), begun.elapsed());
     }
     assert_eq!(pods(&space, "healthy").await?, healthy);
     drop(cluster);
@@ -100,7 +105,9 @@ async fn a_storage_class_that_nobody_knows_is_told_and_can_be_corrected() -> Res
         })
     };
     space.apply(&database(json!({"size": "1Gi", "className": "unheard-of"})).to_string()).await?;
+    let begun = Instant::now();
     let message = told(&space, STORE_DATABASES, "green", "StorageClassMissing").await?;
+    println!("a class that nobody knows is told after {:?}", begun.elapsed());
     ensure!(message.contains("unheard-of"), "{message}");
 
     space.apply(&database(json!({"size": "1Gi", "className": "local-path"})).to_string()).await?;

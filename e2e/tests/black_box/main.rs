@@ -14,5 +14,6 @@ mod operator;
 mod plugin;
 mod readme;
 mod release;
+mod rotation;
 mod scoped;
 mod upgrade;

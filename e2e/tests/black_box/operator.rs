@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 /// From a deletion by hand until the child is there again.
 const BACK: Duration = Duration::from_secs(2);
 /// From `kubectl apply` to Ready, with room for a machine that does other things as well.
-const READY: Duration = Duration::from_mins(3);
+const READY: Duration = Duration::from_mins(5);
 /// What the operator is called in the audit log.
 const OPERATOR: &str = "system:serviceaccount:greencommerce-system:";
 

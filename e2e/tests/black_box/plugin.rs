@@ -52,11 +52,16 @@ async fn status_tells_of_a_ready_store_what_the_api_server_says() -> Result<()> 
     let cluster = Cluster::connect().await?;
     let store = cluster.store().await?;
     let object = store.wait_ready(READY).await?;
-    let said = plugin(&store, &["status", store.name(), "-o", "json"]).await?.expect(0)?;
-    let status: Value = serde_json::from_str(&said).context("status printed no JSON")?;
+    // While a service is being scaled by its load, nothing is said of its pods for a moment.
+    let said = wait_until(store.space(), "the plugin to call the store ready", READY, async || {
+        let said = plugin(&store, &["status", store.name(), "-o", "json"]).await?.expect(0)?;
+        let status: Value = serde_json::from_str(&said).context("status printed no JSON")?;
+        Ok(if status["ready"] == "True" { Seen::Yes(said) } else { Seen::NotYet(said) })
+    })
+    .await?;
+    let status: Value = serde_json::from_str(&said)?;
     assert_eq!(status["name"], store.name());
     assert_eq!(status["version"], object["status"]["version"]);
-    assert_eq!(status["ready"], "True", "{said}");
     assert_eq!(status["unreadable"], serde_json::json!([]));
     let parts = status["parts"].as_array().context("no parts")?;
     let ready = |kind: &str| parts.iter().filter(|part| part["kind"] == kind && part["ready"] == "True").count();
@@ -72,11 +77,11 @@ async fn waiting_for_what_is_so_ends_at_once_and_for_what_is_not_in_vain() -> Re
     let cluster = Cluster::connect().await?;
     let store = cluster.store().await?;
     store.wait_ready(READY).await?;
-    plugin(&store, &["wait", store.name(), "--for", "ready", "--timeout", "3m"]).await?.expect(0)?;
-    plugin(&store, &["wait", "--for", "upgraded", "--timeout", "3m"]).await?.expect(0)?;
-    let said = plugin(&store, &["wait", "--for", "gone", "--timeout", "1s"]).await?;
+    plugin(&store, &["wait", store.name(), "--for", "ready", "--timeout", "10m"]).await?.expect(0)?;
+    plugin(&store, &["wait", "--for", "upgraded", "--timeout", "10m"]).await?.expect(0)?;
+    let said = plugin(&store, &["wait", "--for", "gone", "--timeout", "10s"]).await?;
     assert_eq!(said.code, Some(1), "{}", said.err);
-    ensure!(said.err.contains("waited 1s in vain") && said.err.contains("nobody has deleted it"), "{}", said.err);
+    ensure!(said.err.contains("waited 10s in vain") && said.err.contains("nobody has deleted it"), "{}", said.err);
     let said = plugin(&store, &["wait", "no-such-store"]).await?;
     assert_eq!(said.code, Some(2), "{}", said.err);
     ensure!(said.err.contains(store.name()), "{}", said.err);
@@ -176,7 +181,7 @@ async fn a_store_sleeps_and_wakes_and_gets_new_passwords_on_request() -> Result<
 async fn sleep_wake_and_rotate(store: &Store) -> Result<()> {
     // When it is put to sleep
     let asleep =
-        plugin(store, &["suspend", store.name(), "--wait", "--timeout", "3m", "-o", "json"]).await?.expect(0)?;
+        plugin(store, &["suspend", store.name(), "--wait", "--timeout", "10m", "-o", "json"]).await?.expect(0)?;
     // Then one document is printed, which says that it sleeps, and nothing runs;
     let asleep: Value = serde_json::from_str(&asleep).context("suspend printed more or less than one JSON document")?;
     assert_eq!(
@@ -188,7 +193,7 @@ async fn sleep_wake_and_rotate(store: &Store) -> Result<()> {
         assert_eq!(deployment["spec"]["replicas"], 0, "{service}");
     }
     // when it is woken
-    plugin(store, &["resume", store.name(), "--wait", "--timeout", "3m"]).await?.expect(0)?;
+    plugin(store, &["resume", store.name(), "--wait", "--timeout", "10m"]).await?.expect(0)?;
     // then it is ready and answers;
     assert_eq!(condition(&store.get().await?, "Ready")["status"], "True");
     let shop = store.space().cluster().shop()?;
@@ -199,7 +204,7 @@ async fn sleep_wake_and_rotate(store: &Store) -> Result<()> {
     .await?;
     // and when new passwords are asked for
     let before = logins(store).await?;
-    let said = plugin(store, &["rotate", store.name(), "--wait", "--timeout", "3m"]).await?;
+    let said = plugin(store, &["rotate", store.name(), "--wait", "--timeout", "10m"]).await?;
     ensure!(said.err.contains("new passwords are to come"), "{}\n{}", said.out, said.err);
     said.expect(0)?;
     // then every login is another, and every pod has it.

@@ -13,7 +13,7 @@ use crate::{
 
 const READY: Duration = Duration::from_mins(5);
 /// Until what has rolled out is seen to have.
-const SOON: Duration = Duration::from_secs(15);
+const SOON: Duration = Duration::from_mins(1);
 /// Of the releases that do not work (`e2e/images`).
 const REPOSITORY: &str = "greencommerce/services";
 

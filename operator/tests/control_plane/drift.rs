@@ -78,6 +78,7 @@ async fn each_kind_of_child_of_a_store_is_put_right() {
         ("StoreService", "shop-auth", "/spec/progressDeadlineSeconds", json!(7)),
         ("StoreDatabase", "shop", "/spec/deletionPolicy", json!("Delete")),
         ("StoreTopic", "shop-user-events", "/spec/partitions", json!(9)),
+        ("StoreService", "shop-auth", "/spec/replicas", json!(5)),
         ("StatefulSet", "shop-cache", "/spec/replicas", json!(3)),
         ("StatefulSet", "shop-kafka", "/spec/template/spec/automountServiceAccountToken", json!(true)),
         ("Service", "shop-kafka-nodes", "/spec/publishNotReadyAddresses", json!(false)),

@@ -19,10 +19,10 @@ async fn a_service_is_reached_as_its_spec_says_last_and_nothing_of_other_ways_is
     let inside = reachable(&space).await;
     for (exposure, kind, ingress) in [
         (json!({"ingress": {"className": "nginx"}}), "ClusterIP", true),
-        (json!({"nodePort": {"port": 30977}}), "NodePort", false),
+        (json!({"nodePort": {"port": 30061}}), "NodePort", false),
         (json!({"loadBalancer": {}}), "LoadBalancer", false),
         (json!({"ingress": {}}), "ClusterIP", true),
-        (json!({"nodePort": {"port": 30978}}), "NodePort", false),
+        (json!({"nodePort": {"port": 30062}}), "NodePort", false),
         (internal, "ClusterIP", false),
     ] {
         is_reached(&space, &exposure, kind, ingress).await;

@@ -194,15 +194,57 @@ async fn a_database_server_is_used_once_the_authorities_that_vouch_for_it_are_th
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_name_on_the_server_that_somebody_else_had_is_taken_once_it_is_free() {
+    let tenants = Tenants::default();
+    let space = cluster().await.space().await;
+    let _operator = space.operator(program(), None).await;
+    let role = format!("{}_green", space.identifier());
+    postgres().query("postgres", &format!("CREATE ROLE {role}")).unwrap();
+    space.apply(&administrator()).await;
+    space.apply(&database(&tenants, &space, "green", ([127, 0, 0, 1], postgres().port()).into())).await;
+    says(&space, "StoreDatabase", "green", "NameTaken").await;
+    silent_for(&space, LONG).await;
+    postgres().query("postgres", &format!("DROP ROLE {role}")).unwrap();
+    heals(&space, "StoreDatabase", "green").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_go_later_are_told_of_and_used_again_although_nothing_else_happens() {
+    let tenants = Tenants::default();
+    let space = cluster().await.space().await;
+    let _operator = space.operator(program(), None).await;
+    let (mut server, mut brokers) = (Door::closed().await, Door::closed().await);
+    let kafka = Backing::of_checkout().kafka().expect("Kafka starts").bootstrap_servers();
+    space.apply(&administrator()).await;
+    server.open(format!("127.0.0.1:{}", postgres().port())).await;
+    brokers.open(kafka.clone()).await;
+    space.apply(&database(&tenants, &space, "green", server.address)).await;
+    space.apply(&topic(&space, brokers.address)).await;
+    for (kind, name) in [("StoreDatabase", "green"), ("StoreTopic", "own")] {
+        space.ready(kind, name).await;
+    }
+
+    server.close().await;
+    says(&space, "StoreDatabase", "green", "DatabaseUnreachable").await;
+    brokers.close().await;
+    says(&space, "StoreTopic", "own", "BrokerUnreachable").await;
+    silent_for(&space, LONG).await;
+    server.open(format!("127.0.0.1:{}", postgres().port())).await;
+    heals(&space, "StoreDatabase", "green").await;
+    brokers.open(kafka).await;
+    heals(&space, "StoreTopic", "own").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_port_that_somebody_else_had_is_taken_once_it_is_free() {
     let space = cluster().await.space().await;
     let _operator = space.operator(program(), None).await;
     let holder = json!({
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": "holder"},
-        "spec": {"type": "NodePort", "ports": [{"port": 80, "nodePort": 31999}]},
+        "spec": {"type": "NodePort", "ports": [{"port": 80, "nodePort": 30063}]},
     });
     space.apply(&holder).await;
-    space.apply(&service(&json!({"exposure": {"nodePort": {"port": 31999}}}))).await;
+    space.apply(&service(&json!({"exposure": {"nodePort": {"port": 30063}}}))).await;
     says(&space, "StoreService", "green-catalog", "ApplyFailed").await;
     silent_for(&space, LONG).await;
     space.delete("Service", "holder").await;

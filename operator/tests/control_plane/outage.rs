@@ -18,18 +18,34 @@ use crate::{
 
 /// Short enough for the leader to be still there at its end, so that its idleness can be seen.
 const OUTAGE: Duration = Duration::from_secs(5);
+/// Longer than a lease holds.
+const LONG_OUTAGE: Duration = Duration::from_secs(30);
 /// Of one CPU, while there is nothing to talk to.
 const IDLE: f64 = 0.1;
 const IMAGE: &str = "registry.example/shop:2";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_api_server_that_is_killed_and_comes_back_is_waited_for() {
-    survives(Server::ApiServer).await;
+    survives(Server::ApiServer, async |_, operators| idles(operators, OUTAGE).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_etcd_that_is_killed_and_comes_back_is_waited_for() {
-    survives(Server::Etcd).await;
+    survives(Server::Etcd, async |_, operators| idles(operators, OUTAGE).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_server_that_is_away_for_longer_than_anybody_leads_is_waited_for_by_who_starts_meanwhile() {
+    survives(Server::ApiServer, async |space, operators| {
+        let begun = Instant::now();
+        while begun.elapsed() < LONG_OUTAGE {
+            start_again(space, operators);
+            tokio::time::sleep(LOOK).await;
+        }
+        assert!(operators[0].ended().is_some(), "the leader leads on although its lease has run out");
+        assert!(operators.len() <= 4, "who starts without an API server ends: {operators:?}");
+    })
+    .await;
 }
 
 /// A control plane of their own for tests that kill it.
@@ -38,8 +54,9 @@ async fn frail_cluster() -> &'static Cluster {
     tokio::task::spawn_blocking(|| CLUSTER.get_or_init(setup::start)).await.unwrap()
 }
 
-async fn survives(server: Server) {
-    // The two tests kill the same servers.
+/// Kills the server, does something until it is to be back, and sees that nothing was lost and that work goes on.
+async fn survives(server: Server, meanwhile: impl AsyncFnOnce(&Space<'_>, &mut Vec<Operator>)) {
+    // The tests kill the same servers.
     static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     let _turn = TURN.lock().await;
     let cluster = frail_cluster().await;
@@ -48,11 +65,11 @@ async fn survives(server: Server) {
     rest(&space, END).await;
     let (state, lives) = (space.state().await, space.lives(Mark::BEGINNING));
 
+    let mut operators = vec![leader, standby];
     cluster.control_plane().kill(server);
-    idles([&leader, &standby], OUTAGE).await;
+    meanwhile(&space, &mut operators).await;
     cluster.control_plane().restart(server).await;
 
-    let mut operators = vec![leader, standby];
     space.apply(&service(&json!({"replicas": 1, "image": IMAGE}))).await;
     let begun = Instant::now();
     while !space.is_ready("StoreService", "green-catalog").await {
@@ -70,8 +87,10 @@ async fn survives(server: Server) {
 }
 
 /// They do next to nothing for so long.
-async fn idles(operators: [&Operator; 2], time: Duration) {
-    let used = || operators.map(|operator| operator.cpu_time().expect("it waits and does not end"));
+async fn idles(operators: &[Operator], time: Duration) {
+    let used = || -> Vec<Duration> {
+        operators.iter().map(|operator| operator.cpu_time().expect("it waits and does not end")).collect()
+    };
     let (before, begun) = (used(), Instant::now());
     tokio::time::sleep(time).await;
     for (before, after) in before.into_iter().zip(used()) {

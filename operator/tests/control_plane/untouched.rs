@@ -48,7 +48,6 @@ async fn no_trouble_around_a_service_restarts_its_pods_nor_does_its_end() {
 
     // The brokers.
     door.close().await;
-    look_at_a_topic(&space).await;
     says(&space, "StoreTopic", "shop-user-events", "BrokerUnreachable").await;
     stays(&space, &before, "without brokers").await;
     door.open(brokers).await;
@@ -69,12 +68,6 @@ async fn pods(space: &Space<'_>) -> Value {
 async fn stays(space: &Space<'_>, before: &Value, when: &str) {
     rest(space, END).await;
     assert_eq!(pods(space).await, *before, "{when}");
-}
-
-/// Nothing else tells that the brokers went.
-async fn look_at_a_topic(space: &Space<'_>) {
-    let look = json!({"metadata": {"labels": {"example.com/note": "look"}}});
-    space.edit("StoreTopic", "shop-user-events", &look).await;
 }
 
 fn greetings() -> Value {

@@ -21,7 +21,7 @@ pub enum Crash {
 /// Requests that are refused although the API server would take them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
-    /// Every how manieth on average: 2 refuses half of them.
+    /// Every how manieth on average: 2 refuses half of them, and only 1 refuses more than four in a row.
     pub every: u32,
     /// The HTTP status of the answer: 409, 429 (with `Retry-After`) or 500.
     pub code: u16,
@@ -126,6 +126,8 @@ pub(super) struct Judge {
     /// Those that are still to be served.
     pub(super) stale: BTreeMap<String, Bytes>,
     refusable: u32,
+    /// Of them, those refused since the last that was not.
+    in_a_row: u32,
     events: u32,
     watched: BTreeSet<String>,
     expired: BTreeSet<String>,
@@ -206,12 +208,19 @@ impl Judge {
             return None;
         }
         self.refusable += 1;
-        chance(self.refusable).is_multiple_of(every.into()).then(|| {
+        if (every == 1 || self.in_a_row < MOST_IN_A_ROW) && chance(self.refusable).is_multiple_of(every.into()) {
             self.refused += 1;
-            code
-        })
+            self.in_a_row += 1;
+            return Some(code);
+        }
+        self.in_a_row = 0;
+        None
     }
 }
+
+/// Who waits twice as long after each refusal is back within a quarter of a minute after so many. Chance alone would refuse
+/// eight in a row somewhere, and then a test waits for minutes.
+const MOST_IN_A_ROW: u32 = 4;
 
 /// A number that is as good as drawn, and the same each time (`SplitMix64`, Steele et al. 2014). Where every third request
 /// were refused, who makes three for each try would lose the same one for ever.
@@ -271,8 +280,19 @@ mod tests {
         }
         assert!((450..550).contains(&judge.refused), "{} of 1000", judge.refused);
         judge.faults.refuse = Some(Refusal { every: 1, code: 500, reads: true });
-        assert_eq!(judge.judge(&read), Verdict::Refuse(500));
+        for _ in 0..10 {
+            assert_eq!(judge.judge(&read), Verdict::Refuse(500));
+        }
         assert_eq!(judge.writes, 1000);
+    }
+
+    #[test]
+    fn nobody_has_bad_luck_without_end() {
+        let mut judge = Judge::default();
+        judge.faults.refuse = Some(Refusal { every: 2, code: 500, reads: true });
+        let verdicts: Vec<Verdict> = (0..1000).map(|_| judge.judge(&write())).collect();
+        let refused = |verdicts: &[Verdict]| verdicts.iter().all(|verdict| *verdict == Verdict::Refuse(500));
+        assert!(verdicts.windows(4).any(refused) && !verdicts.windows(5).any(refused));
     }
 
     #[test]
