@@ -147,58 +147,71 @@ fn method(Figures { objects, changes, repairs, takeovers, .. }: &Figures) -> Str
 fn times(figures: &Figures) -> String {
     let Figures { stores, few, .. } = figures;
     let rows = [
-        (format!("change → child written, {few} stores"), figures.latency_few),
-        (format!("bare client, {few} stores"), figures.bare_few),
-        (format!("change → child written, {stores} stores"), figures.latency_many),
-        (format!("bare client, {stores} stores"), figures.bare_many),
-        (format!("change → child written, one of {stores} stores broken"), figures.latency_beside_broken),
-        (format!("drift undone, {few} stores"), figures.drift),
-        (format!("deadline missed → the way back begun, {few} stores"), figures.rollback),
-        (format!("login refused by a database server → told, {few} stores"), figures.refusal_told),
-        ("… and accepted again → ready".to_owned(), figures.refusal_healed),
-        ("the next leader's first write after a farewell".to_owned(), figures.takeover_farewell),
-        ("… after a crash".to_owned(), figures.takeover_crash),
+        (format!("change → child written, {few} stores"), figures.latency_few, ""),
+        (format!("bare client, {few} stores"), figures.bare_few, ""),
+        (format!("change → child written, {stores} stores"), figures.latency_many, ""),
+        (format!("bare client, {stores} stores"), figures.bare_many, ""),
+        (format!("change → child written, one of {stores} stores broken"), figures.latency_beside_broken, ""),
+        (format!("drift undone, {few} stores"), figures.drift, "≤ 1000"),
+        (format!("deadline missed → the way back begun, {few} stores"), figures.rollback, ""),
+        (format!("login refused by a database server → told, {few} stores"), figures.refusal_told, "≤ 2000"),
+        ("… and accepted again → ready".to_owned(), figures.refusal_healed, "≤ 2000"),
+        ("the next leader's first write after a farewell".to_owned(), figures.takeover_farewell, "≤ 5000"),
+        ("… after a crash".to_owned(), figures.takeover_crash, "≤ 15000"),
     ];
-    let mut text = "| | p50, ms | p99, ms |\n|---|---:|---:|\n".to_owned();
-    for (name, times) in rows {
+    let mut text = "| | p50, ms | p99, ms | goal |\n|---|---:|---:|---:|\n".to_owned();
+    for (name, times, goal) in rows {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "| {name} | {:.1} | {:.1} |", times.p50, times.p99);
+        let _ = writeln!(text, "| {name} | {:.1} | {:.1} | {goal} |", times.p50, times.p99);
     }
     text
 }
 
 fn ratios(figures: &Figures) -> String {
-    let Figures { stores, few, rest_seconds, writes_at_rest, .. } = figures;
+    let Figures { stores, few, rest_seconds, .. } = figures;
     let (of_few, of_many) = (figures.latency_few, figures.latency_many);
+    let (bare_few, bare_many) = (figures.bare_few, figures.bare_many);
     let store_hours = f64::from(*stores) * f64::from(*rest_seconds) / 3600.0;
+    let writes = f64::from(figures.writes_at_rest);
     let store = (figures.memory_full_kib - figures.memory_few_kib) / f64::from(stores - few);
-    format!(
-        "| | |\n|---|---:|\n\
-         | p50 of the operator ÷ of the bare client, {few} stores | {:.2} |\n\
-         | p99 of the operator ÷ of the bare client, {few} stores | {:.2} |\n\
-         | p50 of the operator ÷ of the bare client, {stores} stores | {:.2} |\n\
-         | p99 of the operator ÷ of the bare client, {stores} stores | {:.2} |\n\
-         | p99 at {stores} stores ÷ at {few} | {:.2} |\n\
-         | p99 with one of {stores} stores broken ÷ with none | {:.2} |\n\
-         | writes in {rest_seconds} s at rest, {stores} stores | {writes_at_rest} |\n\
-         | … in an hour of one store | {:.2} |\n\
-         | processor time at rest, {stores} stores, per cent of a core | {:.2} |\n\
-         | resident memory without objects, MiB | {:.1} |\n\
-         | resident memory with {few} stores, after the changes of them, MiB | {:.1} |\n\
-         | resident memory with {stores} stores, MiB | {:.1} |\n\
-         | … a store more, KiB | {store:.1} |\n",
-        of_few.p50 / figures.bare_few.p50,
-        of_few.p99 / figures.bare_few.p99,
-        of_many.p50 / figures.bare_many.p50,
-        of_many.p99 / figures.bare_many.p99,
-        of_many.p99 / of_few.p99,
-        figures.latency_beside_broken.p99 / of_many.p99,
-        f64::from(*writes_at_rest) / store_hours,
-        figures.cpu_percent,
-        figures.memory_base_kib / 1024.0,
-        figures.memory_few_kib / 1024.0,
-        figures.memory_full_kib / 1024.0,
-    )
+    let mib = |kib: f64| format!("{:.1}", kib / 1024.0);
+    let ratio = |one: f64, other: f64| format!("{:.2}", one / other);
+    let rows = [
+        (format!("p50 of the operator ÷ of the bare client, {few} stores"), ratio(of_few.p50, bare_few.p50), "≤ 1.5"),
+        (format!("p99 of the operator ÷ of the bare client, {few} stores"), ratio(of_few.p99, bare_few.p99), "≤ 1.5"),
+        (
+            format!("p50 of the operator ÷ of the bare client, {stores} stores"),
+            ratio(of_many.p50, bare_many.p50),
+            "≤ 1.5",
+        ),
+        (
+            format!("p99 of the operator ÷ of the bare client, {stores} stores"),
+            ratio(of_many.p99, bare_many.p99),
+            "≤ 1.5",
+        ),
+        (format!("p99 at {stores} stores ÷ at {few}"), ratio(of_many.p99, of_few.p99), "≤ 1.5"),
+        (
+            format!("p99 with one of {stores} stores broken ÷ with none"),
+            ratio(figures.latency_beside_broken.p99, of_many.p99),
+            "",
+        ),
+        (format!("writes in {rest_seconds} s at rest, {stores} stores"), writes.to_string(), "0"),
+        ("… in an hour of one store".to_owned(), format!("{:.2}", writes / store_hours), "0"),
+        (
+            format!("processor time at rest, {stores} stores, per cent of a core"),
+            format!("{:.2}", figures.cpu_percent),
+            "≤ 0.2",
+        ),
+        ("resident memory without objects, MiB".to_owned(), mib(figures.memory_base_kib), "≤ 23.8 (25 MB)"),
+        (format!("resident memory with {few} stores, after the changes of them, MiB"), mib(figures.memory_few_kib), ""),
+        (format!("resident memory with {stores} stores, MiB"), mib(figures.memory_full_kib), ""),
+        ("… a store more, KiB".to_owned(), format!("{store:.1}"), "≤ 58.6 (60 kB)"),
+    ];
+    let mut text = "| | | goal |\n|---|---:|---:|\n".to_owned();
+    for (name, figure, goal) in rows {
+        let _ = writeln!(text, "| {name} | {figure} | {goal} |");
+    }
+    text
 }
 
 #[cfg(test)]
@@ -222,18 +235,18 @@ mod tests {
         let text = render("2 cores", &serde_json::from_value(figures).unwrap());
         for expected in [
             "That makes 40 objects a store, pods included.",
-            "| change → child written, 500 stores | 24.0 | 50.0 |",
-            "| deadline missed → the way back begun, 10 stores | 30.0 | 60.0 |",
-            "| login refused by a database server → told, 10 stores | 50.0 | 70.0 |",
-            "| … and accepted again → ready | 800.0 | 1500.0 |",
-            "| … after a crash | 9000.0 | 10000.0 |",
-            "| p99 of the operator ÷ of the bare client, 10 stores | 1.25 |",
-            "| p50 of the operator ÷ of the bare client, 500 stores | 1.50 |",
-            "| p99 at 500 stores ÷ at 10 | 1.25 |",
-            "| p99 with one of 500 stores broken ÷ with none | 1.10 |",
-            "| … in an hour of one store | 3.00 |",
-            "| processor time at rest, 500 stores, per cent of a core | 0.12 |",
-            "| … a store more, KiB | 50.2 |",
+            "| change → child written, 500 stores | 24.0 | 50.0 |  |",
+            "| deadline missed → the way back begun, 10 stores | 30.0 | 60.0 |  |",
+            "| login refused by a database server → told, 10 stores | 50.0 | 70.0 | ≤ 2000 |",
+            "| … and accepted again → ready | 800.0 | 1500.0 | ≤ 2000 |",
+            "| … after a crash | 9000.0 | 10000.0 | ≤ 15000 |",
+            "| p99 of the operator ÷ of the bare client, 10 stores | 1.25 | ≤ 1.5 |",
+            "| p50 of the operator ÷ of the bare client, 500 stores | 1.50 | ≤ 1.5 |",
+            "| p99 at 500 stores ÷ at 10 | 1.25 | ≤ 1.5 |",
+            "| p99 with one of 500 stores broken ÷ with none | 1.10 |  |",
+            "| … in an hour of one store | 3.00 | 0 |",
+            "| processor time at rest, 500 stores, per cent of a core | 0.12 | ≤ 0.2 |",
+            "| … a store more, KiB | 50.2 | ≤ 58.6 (60 kB) |",
         ] {
             assert!(text.contains(expected), "{expected} is not in\n{text}");
         }
