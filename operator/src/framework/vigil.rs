@@ -66,10 +66,12 @@ pub(crate) async fn keep(context: Context, queues: Queues, Phases { lead, stop }
 }
 
 async fn knock_in_turn(vigil: &Vigil, queues: &Queues) {
-    let mut last = String::new();
+    let (mut last, mut before) = (String::new(), 0);
     loop {
         let (next, number) = vigil.next(&last);
-        tokio::time::sleep(pause(number)).await;
+        // One that has just been lost makes nobody else wait for longer.
+        tokio::time::sleep(pause(number.max(before))).await;
+        before = number;
         if let Some(servers) = next {
             if !opens(&servers).await {
                 queues.send_all(&vigil.lost(&servers));

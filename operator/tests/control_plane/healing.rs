@@ -22,7 +22,7 @@ use crate::{
     database::{Tenants, administrator, postgres},
     own_server::OwnServer,
     setup::{cluster, program},
-    story::{named_service, service},
+    story::{END, named_service, rest, service},
 };
 
 /// Two seconds are promised. A machine that builds and tests at the same time may take three times as long.
@@ -223,12 +223,14 @@ async fn servers_that_go_later_are_told_of_and_used_again_although_nothing_else_
     for (kind, name) in [("StoreDatabase", "green"), ("StoreTopic", "own")] {
         space.ready(kind, name).await;
     }
+    // Else a look under way may be cut off in the middle, which is told in other words.
+    rest(&space, END).await;
 
     server.close().await;
     says(&space, "StoreDatabase", "green", "DatabaseUnreachable").await;
     brokers.close().await;
     says(&space, "StoreTopic", "own", "BrokerUnreachable").await;
-    silent_for(&space, LONG).await;
+    rest(&space, END).await;
     server.open(format!("127.0.0.1:{}", postgres().port())).await;
     heals(&space, "StoreDatabase", "green").await;
     brokers.open(kafka).await;
