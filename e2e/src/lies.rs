@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::{
     sync::watch,
     task::JoinSet,
-    time::{Instant, interval},
+    time::{Instant, interval, timeout},
 };
 
 pub use self::looked::Looked;
@@ -20,6 +20,8 @@ use crate::{DEPLOYMENTS, STATEFUL_SETS, STORE_DATABASES, STORE_SERVICES, STORE_T
 
 /// How often the conditions are looked at.
 const SAMPLE: Duration = Duration::from_millis(100);
+/// How long a look may take that sees what is so.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Somebody who looks at a store ten times a second, at its parts, and at the workloads behind them. What is said at a present
 /// generation has to be so.
@@ -27,16 +29,26 @@ const SAMPLE: Duration = Duration::from_millis(100);
 pub struct Lies {
     stop: watch::Sender<bool>,
     told: JoinSet<Result<Looked>>,
+    /// What `Ready` was at the last look that saw it said.
+    ready: watch::Receiver<Option<bool>>,
 }
 
 impl Lies {
     /// Starts looking. The store need not be there yet.
     #[must_use]
     pub fn watch_for(store: &Store) -> Self {
-        let (stop, end) = watch::channel(false);
+        let ((stop, end), (seen, ready)) = (watch::channel(false), watch::channel(None));
         let mut told = JoinSet::new();
-        told.spawn(look(store.clone(), end));
-        Self { stop, told }
+        told.spawn(look(store.clone(), end, seen));
+        Self { stop, told, ready }
+    }
+
+    /// Waits until it has been seen that the store is ready: what comes next may leave it so for less than a look takes.
+    pub async fn sees_it_ready(&self) -> Result<()> {
+        let mut ready = self.ready.clone();
+        let seen = timeout(PATIENCE, ready.wait_for(|ready| *ready == Some(true))).await;
+        seen.context("the store was not seen ready in time")?.context("nobody looks any more")?;
+        Ok(())
     }
 
     /// What was seen up to now. Who looked is gone then.
@@ -46,7 +58,7 @@ impl Lies {
     }
 }
 
-async fn look(store: Store, mut end: watch::Receiver<bool>) -> Result<Looked> {
+async fn look(store: Store, mut end: watch::Receiver<bool>, seen: watch::Sender<Option<bool>>) -> Result<Looked> {
     let (mut looked, mut before, mut is_last) = (Looked::default(), BTreeSet::new(), false);
     let (mut clock, begun) = (interval(SAMPLE), Instant::now());
     // What is so when it ends is looked at too.
@@ -57,6 +69,7 @@ async fn look(store: Store, mut end: watch::Receiver<bool>) -> Result<Looked> {
         }
         let scene = scene(&store).await?;
         looked.note(&scene);
+        seen.send_replace(looked.last_ready());
         let doubts = that_stand(&store, scene).await?;
         let lies = doubts.iter().filter(|doubt| doubt.sure || before.contains(&doubt.of));
         looked.lies.extend(lies.map(|doubt| doubt.truth.clone()));

@@ -51,6 +51,11 @@ impl Looked {
         }
     }
 
+    /// What `Ready` was when it was last said.
+    pub(super) fn last_ready(&self) -> Option<bool> {
+        self.ready.last().copied()
+    }
+
     pub(super) fn for_so_long(self, span: Duration) -> Self {
         Self { span, ..self }
     }

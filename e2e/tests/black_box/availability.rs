@@ -52,6 +52,7 @@ async fn no_request_fails_while_a_new_release_rolls_out() -> Result<()> {
     let release = Release::like_that_of(&store, &cluster).await?;
     let later = Later::adds(&store).await?;
     let (crowd, lies) = (Crowd::enter(&cluster).await?, Lies::watch_for(&store));
+    lies.sees_it_ready().await?;
 
     // When the store is to run its version, and when it goes back by hand
     store.patch(&json!({"spec": release.wanted()})).await?;
@@ -63,6 +64,7 @@ async fn no_request_fails_while_a_new_release_rolls_out() -> Result<()> {
     })
     .await;
     let status = store.wait_ready(READY).await.map(|store| store["status"].clone());
+    let seen = lies.sees_it_ready().await;
     let back = plugin(&store, &["rollback", store.name(), "--yes", "--wait", "--timeout", "5m"]).await;
     let spec = store.get().await?["spec"].clone();
     let (report, looked) = (crowd.leave().await?, lies.told().await?);
@@ -75,6 +77,7 @@ async fn no_request_fails_while_a_new_release_rolls_out() -> Result<()> {
     release.remove(&cluster).await?;
     println!("release: {report}{looked}");
     rolled_out?;
+    seen?;
     back?.expect(0)?;
     assert_eq!((&spec["version"], &spec["image"]), (&before["spec"]["version"], &before["spec"]["image"]));
     let status = status?;

@@ -150,6 +150,7 @@ async fn a_store_that_sleeps_runs_no_pod_and_wakes_with_all_its_data() -> Result
     let cart = customer.shop.get("/api/cart").send().await?.expect(200)?.body;
     let claims = store.space().names(CLAIMS).await?;
     let lies = Lies::watch_for(&store);
+    lies.sees_it_ready().await?;
 
     // When it is suspended
     store.patch(&json!({"spec": {"suspend": true}})).await?;
@@ -216,6 +217,7 @@ impl Trial {
         let before = Before { spec, version, images: images(&store).await? };
         let crowd = Crowd::enter(cluster).await?;
         let lies = Lies::watch_for(&store);
+        lies.sees_it_ready().await?;
         Ok(Self { store, crowd, before, lies, ready: vec![true] })
     }
 
@@ -236,6 +238,7 @@ impl Trial {
         self.ready.push(true);
         let rollback = ["rollback", self.store.name(), "--yes", "--wait", "--timeout", "5m"];
         plugin(&self.store, &rollback).await?.expect(0)?;
+        self.lies.sees_it_ready().await?;
         let (spec, before) = (&self.store.get().await?["spec"], &self.before.spec);
         ensure!(spec["version"] == before["version"] && spec["image"] == before["image"], "back to {spec}");
         Ok(())
