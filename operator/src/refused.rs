@@ -21,9 +21,9 @@ pub(crate) use self::again::{is_refused, may_wait, of_deployment, try_again};
 use crate::framework::{Context, chain, namespace, objects};
 
 /// How long a workload may be without its pod before it is asked why.
-const PATIENCE: SignedDuration = SignedDuration::from_secs(1);
+const PATIENCE: SignedDuration = SignedDuration::from_millis(500);
 /// How often it is asked until its controller says something.
-const PACE: Duration = Duration::from_secs(1);
+const PACE: Duration = Duration::from_millis(500);
 /// The same for what has been there for longer than [`FRESH`].
 const PACE_LATER: Duration = Duration::from_secs(10);
 const FRESH: SignedDuration = SignedDuration::from_mins(1);
