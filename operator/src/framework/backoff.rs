@@ -16,16 +16,16 @@ const STEADY: Duration = Duration::from_millis(1500);
 const STEADY_LATER: Duration = Duration::from_secs(10);
 const FRESH: Duration = Duration::from_mins(10);
 
-/// How long from the start of one look to that of the next at what has been failing for so long.
-pub(crate) fn steady_pace(failing: Duration) -> Duration {
-    if failing < FRESH { STEADY } else { STEADY_LATER }
-}
-
 /// Between two wordings of the same failure.
 const REWORD: Duration = Duration::from_secs(10);
 
 /// A conflict with somebody else's write is over sooner than this.
 const CONFLICT: Duration = Duration::from_secs(10);
+
+/// How long from the start of one look to that of the next at what has been failing for so long.
+pub(crate) fn steady_pace(failing: Duration) -> Duration {
+    if failing < FRESH { STEADY } else { STEADY_LATER }
+}
 
 /// A reconciliation that failed.
 #[derive(Clone, Debug)]

@@ -41,7 +41,7 @@ pub(super) fn readers<K: Resource>(cache: &Cache, secret: &K) -> BTreeSet<Wake> 
 }
 
 /// What may be the cause where the pods of a service fail: the database and the topics of its store. Servers elsewhere tell
-/// nobody when they go, and are looked at seldom.
+/// nobody what became of what they hold, and are looked at seldom.
 pub(super) fn suspects(cache: &Cache, service: &StoreService) -> BTreeSet<Wake> {
     let conditions = service.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let fails =

@@ -316,6 +316,13 @@ fn a_name_that_is_taken_concerns_its_database_only_and_is_told() {
         status(&validated, &ServerState::Ready, Some(&outcome(&validated, true)), &Progress::default());
     assert_eq!((findings[0].holds, findings[0].reason), (false, Reason::NameTaken));
     assert_eq!(status.databases.iter().map(|seen| seen.ready).collect::<Vec<_>>(), [false, true]);
+    // Nobody tells when it is free.
+    let next = |unready| {
+        let (outcome, now) = (outcome(&validated, true), Timestamp::UNIX_EPOCH);
+        next_look(&validated, Some(&outcome), &Progress::default(), now, unready)
+    };
+    assert_eq!(next(Duration::ZERO), Action::requeue(Duration::from_millis(1500)));
+    assert_eq!(next(Duration::from_mins(11)), Action::requeue(Duration::from_secs(10)));
 }
 
 #[test]
