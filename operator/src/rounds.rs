@@ -1,4 +1,4 @@
-//! Rounds: nothing tells when somebody changes a database server or a topic by hand, so they are looked at in turn.
+//! Rounds: nothing tells when somebody changes a database server, a topic or a cache by hand, so they are looked at in turn.
 //!
 //! To log in to a server takes more work than everything else an operator does at rest. So the rounds are paced, and with
 //! many stores each is looked at less often instead of all of them more often together.
@@ -9,13 +9,13 @@ use api::{StoreDatabase, StoreTopic};
 
 use crate::{
     framework::{Context, Phases, Queues, Wake},
-    store_topic,
+    store, store_topic,
 };
 
-/// What is in a namespace is looked at once in this time.
+/// What is in a namespace is looked at once in this time, where it is the only one.
 const ROUND: Duration = Duration::from_mins(1);
 /// Between one namespace and the next there is at least this.
-const PAUSE: Duration = Duration::from_secs(25);
+const PAUSE: Duration = Duration::from_secs(40);
 
 /// Once this process leads, looks at one namespace after the other until it is to stop.
 pub(crate) async fn walk(context: Context, queues: Queues, Phases { lead, stop }: Phases) {
@@ -35,6 +35,7 @@ async fn go_round(context: &Context, queues: &Queues) {
             let databases = context.cache.within::<StoreDatabase>(space);
             queues.send_all(&databases.iter().map(|database| Wake::of(&**database)).collect());
             queues.send_all(&store_topic::changed(context, space).await);
+            queues.send_all(&store::changed(context, space).await);
             last = Some(space.to_owned());
         }
     }
@@ -63,10 +64,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn few_namespaces_are_looked_at_once_a_minute_and_many_at_a_steady_pace() {
+    fn one_namespace_is_looked_at_once_a_minute_and_many_at_a_steady_pace() {
         let round = |spaces: u32| pause(spaces as usize) * spaces;
-        assert_eq!([1, 2].map(round), [Duration::from_mins(1); 2]);
-        assert_eq!((pause(0), pause(500)), (Duration::from_mins(1), Duration::from_secs(25)));
+        assert_eq!([1, 2].map(round), [Duration::from_mins(1), Duration::from_secs(80)]);
+        assert_eq!((pause(0), pause(500)), (Duration::from_mins(1), Duration::from_secs(40)));
     }
 
     #[test]

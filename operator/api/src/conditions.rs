@@ -228,6 +228,10 @@ reasons! {
     DataRetained,
     /// The superuser's Secret is gone while the volume holds data.
     CredentialsLost,
+    /// The external cache cannot be reached, or does not answer.
+    CacheUnreachable,
+    /// The external cache refused the login in its address.
+    CacheLoginRefused,
     /// The Kafka brokers cannot be reached.
     BrokerUnreachable,
     /// Kafka refused a change of the topic.

@@ -109,7 +109,7 @@ async fn rest(cluster: &Cluster, operator: &Operator, time: Duration) -> Result<
     tokio::time::sleep(Duration::from_secs(2)).await;
     let (mark, before) = (cluster.audit().mark(), Usage::of(operator.pid())?);
     tokio::time::sleep(time).await;
-    let cpu_percent = Usage::of(operator.pid())?.percent_since(&before);
+    let cpu_percent = Usage::of(operator.pid())?.percent_since(&before)?;
     let written = cluster.audit().since(mark);
     let writes = written.iter().filter(|write| write.is_by_operator() && !write.is_lease()).count();
     Ok(Rest { writes, cpu_percent })

@@ -31,20 +31,22 @@ pub(crate) struct Shops<'a> {
     cluster: &'a Cluster,
     servers: OwnServer,
     bootstrap: String,
+    cache: String,
     pub(crate) spaces: Vec<Space<'a>>,
 }
 
 impl<'a> Shops<'a> {
     /// None yet; the servers are started.
     pub(crate) async fn none(cluster: &'a Cluster) -> Result<Self> {
-        let (servers, bootstrap) = tokio::task::spawn_blocking(|| {
+        let (servers, bootstrap, cache) = tokio::task::spawn_blocking(|| {
             let servers = OwnServer::start("bench", PORT);
             servers.postgres.query("postgres", &superuser(ADMINISTRATOR))?;
             let bootstrap = servers.backing.kafka()?.bootstrap_servers();
-            anyhow::Ok((servers, bootstrap))
+            let cache = servers.backing.redis()?.url(0);
+            anyhow::Ok((servers, bootstrap, cache))
         })
         .await??;
-        Ok(Self { cluster, servers, bootstrap, spaces: Vec::new() })
+        Ok(Self { cluster, servers, bootstrap, cache, spaces: Vec::new() })
     }
 
     /// Brings up stores until there are so many, all are ready and nothing happens any more.
@@ -116,8 +118,7 @@ impl<'a> Shops<'a> {
     async fn open(&self) -> Space<'a> {
         let space = self.cluster.space().await;
         space.apply(&secret("postgres", &json!({"username": ADMINISTRATOR, "password": PASSWORD}))).await;
-        // The operator reads the address and leaves the cache to the services.
-        space.apply(&secret("redis", &json!({"url": "redis://127.0.0.1:6379"}))).await;
+        space.apply(&secret("redis", &json!({"url": self.cache}))).await;
         space.apply(&self.store(&space)).await;
         space.ready("Store", NAME).await;
         pods::run(&space).await;

@@ -24,9 +24,9 @@ pub(crate) struct Before(u64);
 
 impl Recall {
     /// What was found, if nothing has changed since.
-    pub(crate) fn get<T: Copy + 'static>(&self, namespace: &str, name: &str) -> Option<T> {
+    pub(crate) fn get<T: Clone + 'static>(&self, namespace: &str, name: &str) -> Option<T> {
         let known = self.lock();
-        known.findings.get(&key(namespace, name))?.downcast_ref().copied()
+        known.findings.get(&key(namespace, name))?.downcast_ref().cloned()
     }
 
     /// This moment.
@@ -35,7 +35,7 @@ impl Recall {
     }
 
     /// Keeps what was read after that moment, unless a change was told meanwhile: then it may be old.
-    pub(crate) fn keep<T: Copy + Send + Sync + 'static>(
+    pub(crate) fn keep<T: Clone + Send + Sync + 'static>(
         &self,
         Before(changes): Before,
         namespace: &str,

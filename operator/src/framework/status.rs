@@ -1,5 +1,7 @@
 //! Statuses that never lie and are written only when they change.
 
+use std::time::Duration;
+
 use api::{ConditionType, Reason, Status};
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -52,6 +54,13 @@ impl Finding {
             last_transition_time: since,
         }
     }
+}
+
+/// For how long a status has said that the condition does not hold.
+pub(crate) fn unready_for<S: Status>(status: Option<&S>, condition: ConditionType, now: Timestamp) -> Duration {
+    let told = status.and_then(|status| status.condition(condition.as_str()));
+    let since = told.filter(|told| told.status == "False").map(|told| told.last_transition_time.0);
+    since.and_then(|since| now.duration_since(since).try_into().ok()).unwrap_or_default()
 }
 
 /// A status could not be written.

@@ -19,7 +19,7 @@ use tracing_subscriber::{
 
 pub(super) use self::span::{begin, fail, of_knock};
 pub(crate) use self::{
-    span::{followed, of_brokers, of_server},
+    span::{followed, of_brokers, of_cache, of_server},
     traces::{Endpoint, Traces},
     writes::TraceWrites,
 };

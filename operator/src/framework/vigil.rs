@@ -30,6 +30,11 @@ impl Vigil {
         known.entry(servers).or_default().insert(whom);
     }
 
+    /// Whether servers are known that have served an object and, as far as anybody knows, still do.
+    pub(crate) fn guards(&self, whom: &Wake) -> bool {
+        self.lock().values().any(|served| served.contains(whom))
+    }
+
     /// Notes that an object is gone.
     pub(super) fn forget(&self, whom: &Wake) {
         remove(&mut self.lock(), whom);
@@ -119,7 +124,9 @@ mod tests {
             vigil.served(&servers(1), topic(name));
         }
         vigil.served(&servers(2), topic("users"));
+        assert!(vigil.guards(&topic("orders")));
         assert_eq!(vigil.lost(&servers(1).join(",")), BTreeSet::from([topic("orders")]));
+        assert!(!vigil.guards(&topic("orders")) && vigil.guards(&topic("users")));
         assert_eq!(vigil.lost(&servers(1).join(",")), BTreeSet::new());
         vigil.forget(&topic("users"));
         assert_eq!(vigil.next(""), (None, 0), "nobody is left whom a server served");

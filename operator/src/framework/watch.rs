@@ -204,6 +204,7 @@ impl Watches<'_> {
             writer,
             |_| {},
             |secret: &Secret, cache| {
+                cache.recall.forget(namespace(secret), &secret.name_any());
                 let mut wakes = Wake::owners(secret);
                 wakes.extend(readers(cache, secret));
                 wakes

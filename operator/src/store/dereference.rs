@@ -12,7 +12,7 @@ use k8s_openapi::api::{
 use kube::ResourceExt;
 
 use super::{
-    external::{self, CacheAddress},
+    external::{self, ExternalCache},
     migration::pods_of,
     names::{Names, TOPICS},
 };
@@ -35,8 +35,8 @@ pub(super) struct Seen {
     pub(super) services: BTreeMap<ServiceName, Arc<StoreService>>,
     pub(super) kafka: Server,
     pub(super) cache: Server,
-    /// Where the cache is, if somebody else runs it.
-    pub(super) cache_address: Option<CacheAddress>,
+    /// The cache, if somebody else runs it.
+    pub(super) external_cache: Option<ExternalCache>,
     pub(super) routes: Option<Arc<ConfigMap>>,
     /// The store's volumes, those of its database included.
     pub(super) claims: Vec<Arc<PersistentVolumeClaim>>,
@@ -96,8 +96,8 @@ impl Server {
     }
 }
 
-/// Reads from the cache; only the class of a volume that must grow, a Secret that no watch covers, and why there is no pod are
-/// asked for.
+/// Reads from the cache; only the class of a volume that must grow, a Secret that no watch covers and the server it leads to,
+/// and why there is no pod are asked for.
 pub(super) async fn dereference(context: &Context, store: &Store) -> Result<Seen, DereferenceError> {
     let (space, name) = (namespace(store), store.name_any());
     let (cache, names) = (&context.cache, Names::new(&name));
@@ -126,7 +126,7 @@ pub(super) async fn dereference(context: &Context, store: &Store) -> Result<Seen
         services: services.filter_map(|service| Some((service, cache.get(space, &names.service(service))?))).collect(),
         kafka: server(&names.kafka(), "broker", store.spec.kafka.managed.as_ref().map(|kafka| &kafka.storage)).await?,
         cache: server(&names.cache(), "cache", store.spec.cache.managed.as_ref().map(|cache| &cache.storage)).await?,
-        cache_address: external::cache_address(context, store).await?,
+        external_cache: external::cache(context, store).await?,
         kept_routes: routes
             .as_deref()
             .map(|file| guests::leading_to(&cache.malformed.names::<StoreService>(space), file))

@@ -22,8 +22,8 @@ use kube::runtime::controller::Action;
 
 #[cfg(test)]
 pub(crate) use self::build::parts::network_of;
-pub(crate) use self::sleep::sleeps;
 use self::{apply::Part, error::StoreError};
+pub(crate) use self::{external::changed, sleep::sleeps};
 use crate::{
     framework::{Context, Reconciler, add_finalizer, remove_finalizer, write_status},
     storage::CLASS_POLL,
@@ -69,7 +69,8 @@ impl Reconciler for StoreReconciler {
         let (status, findings) = status::derive(&validated, &seen, &plan, before, &wrote, context.clock.now());
         write_status(context, &*store, status, findings).await?;
         let unseen = validated.servers().any(|(_, server)| server.claim.state.waits_for_its_class());
-        let look = plan::look_again(&plan, &seen).into_iter().chain(unseen.then_some(CLASS_POLL)).min();
+        let looks = [plan::look_again(&plan, &seen), external::look_again(&store, &seen), unseen.then_some(CLASS_POLL)];
+        let look = looks.into_iter().flatten().min();
         Ok(look.map_or_else(Action::await_change, Action::requeue))
     }
 }

@@ -72,7 +72,7 @@ fn findings(of: &Validated, plan: &Plan, parts: Parts, progress: &Progress) -> V
 fn cache_is_there(of: &Validated) -> &'static str {
     match of.cache {
         Cache::Managed(_) => "the cache is ready",
-        Cache::External(_) => "the address of the cache is known; whether it answers shows in the services that use it",
+        Cache::External(_) => "the cache answers at the address in its Secret",
     }
 }
 

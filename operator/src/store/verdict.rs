@@ -50,9 +50,14 @@ impl Parts {
     }
 }
 
-/// Whether databases, events and cache work: services that have slept wake only then.
+/// Whether databases, events and cache work: services that have slept wake only then. A cache of somebody else's has not slept
+/// with them.
 pub(super) fn data_works(of: &Validated, seen: &Seen) -> bool {
-    database(of, seen, false).is_ok() && events(of, seen, &Wrote::default()).is_ok() && cache(of, seen, false).is_ok()
+    let cache = match &seen.external_cache {
+        Some(external) => external.is_known(),
+        None => cache(of, seen, false).is_ok(),
+    };
+    database(of, seen, false).is_ok() && events(of, seen, &Wrote::default()).is_ok() && cache
 }
 
 /// What the migrations wait for, or do.
@@ -102,7 +107,7 @@ fn events(of: &Validated, seen: &Seen, wrote: &Wrote) -> Verdict {
 fn cache(of: &Validated, seen: &Seen, wrote: bool) -> Verdict {
     match &of.cache {
         Cache::Managed(_) => server(&of.names.cache(), &seen.cache, wrote),
-        Cache::External(secret) => external::cache(secret, seen),
+        Cache::External(secret) => external::verdict(secret, seen),
     }
 }
 

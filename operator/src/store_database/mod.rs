@@ -17,7 +17,7 @@ mod validate;
 
 use std::{sync::Arc, time::Duration};
 
-use api::{ConditionType, Reason, Status as _, StoreDatabase, label};
+use api::{ConditionType, Reason, StoreDatabase, label};
 use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Pod};
 use kube::runtime::controller::Action;
@@ -34,7 +34,7 @@ use self::{
 use crate::{
     framework::{
         Context, Reconciler, Wake, converse, followed, hold_back, is_as_described, of_server, patience, reach,
-        steady_pace, write_status,
+        steady_pace, unready_for, write_status,
     },
     refused::{self, Podless},
     storage::CLASS_POLL,
@@ -93,7 +93,13 @@ impl Reconciler for StoreDatabaseReconciler {
         let (status, findings) = status::status(&validated, &server, outcome.as_ref(), &progress);
         write_status(context, &*database, status, findings).await?;
         let now = context.clock.now();
-        let look = next_look(&validated, outcome.as_ref(), &progress, now, unready_for(&database, now));
+        let look = next_look(
+            &validated,
+            outcome.as_ref(),
+            &progress,
+            now,
+            unready_for(database.status.as_ref(), ConditionType::Ready, now),
+        );
         Ok(podless.map_or(look, |podless| Action::requeue(podless.look_again)))
     }
 }
@@ -122,13 +128,6 @@ fn next_look(
     let due =
         outcome.and_then(|_| of.credentials.values().filter_map(|held| rotation::due_in(&of.wish, held, now)).min());
     due.map_or_else(Action::await_change, Action::requeue)
-}
-
-/// How long it has said that it is not ready.
-fn unready_for(database: &StoreDatabase, now: Timestamp) -> Duration {
-    let told = database.status.as_ref().and_then(|status| status.condition(ConditionType::Ready.as_str()));
-    let since = told.filter(|told| told.status == "False").map(|told| told.last_transition_time.0);
-    since.and_then(|since| now.duration_since(since).try_into().ok()).unwrap_or_default()
 }
 
 /// The state of the server, and when its pod is to be looked for again, if it should have one and has none. One that is refused

@@ -135,6 +135,8 @@ impl Brokers {
             .set("socket.connection.setup.timeout.ms", "5000")
             .set("reconnect.backoff.max.ms", "1000")
             .set("enable.metrics.push", "false")
+            // Else asking for a topic would make it where brokers create topics by themselves.
+            .set("allow.auto.create.topics", "false")
             // What fails is returned and logged by whoever asked.
             .set_log_level(RDKafkaLogLevel::Emerg)
             .create()
@@ -195,13 +197,11 @@ impl Brokers {
         Ok((this, observed.remove(topic)))
     }
 
-    /// Topics as the brokers hold them. All topics are asked for: asking for one by name would make it where brokers
-    /// create topics by themselves.
+    /// Topics as the brokers hold them, asked for by name: there may be thousands of others.
     async fn observe(self, topics: &[String]) -> Result<(Self, BTreeMap<String, Observed>), BrokerError> {
         let names = topics.to_vec();
         let (this, shapes) = spawn_blocking(move || {
-            let metadata = self.admin().inner().fetch_metadata(None, self.patience);
-            let shapes = metadata.map(|metadata| shapes(metadata.topics(), &names));
+            let shapes = self.shapes(&names);
             (self, shapes)
         })
         .await
@@ -209,6 +209,18 @@ impl Brokers {
         let mut observed = shapes.map_err(|source| unreachable(&this.bootstrap, source))?;
         this.observe_config(&mut observed).await?;
         Ok((this, observed))
+    }
+
+    /// Those of the topics that are there, without their settings. Blocks.
+    fn shapes(&self, names: &[String]) -> Result<BTreeMap<String, Observed>, KafkaError> {
+        let (mut shapes, asked) = (BTreeMap::new(), Instant::now());
+        for name in names {
+            let left = self.patience.saturating_sub(asked.elapsed());
+            let metadata = self.admin().inner().fetch_metadata(Some(name), left)?;
+            let found = metadata.topics().iter().find(|topic| topic.name() == name).and_then(shape);
+            shapes.extend(found.map(|observed| (name.clone(), observed)));
+        }
+        Ok(shapes)
     }
 
     /// Adds their settings to topics that are there.
@@ -299,24 +311,14 @@ fn unsettled(desired: &Desired, observed: Option<&Observed>) -> BrokerError {
     if names.is_empty() { BrokerError::Unsettled } else { BrokerError::SettingsRefused { names } }
 }
 
-/// The wanted ones among the topics, without their settings.
-fn shapes(topics: &[MetadataTopic], wanted: &[String]) -> BTreeMap<String, Observed> {
-    let is_wanted = |topic: &&MetadataTopic| wanted.iter().any(|name| name == topic.name());
-    let observed = |topic: &MetadataTopic| {
-        let (partitions, replicas) = shape(topic)?;
-        Some((topic.name().to_owned(), Observed { partitions, replicas, config: BTreeMap::new() }))
-    };
-    topics.iter().filter(is_wanted).filter_map(observed).collect()
-}
-
-/// Partitions and replicas of a topic; `None` while the brokers do not know it.
-fn shape(topic: &MetadataTopic) -> Option<(u32, u32)> {
+/// A topic without its settings; `None` while the brokers do not know it.
+fn shape(topic: &MetadataTopic) -> Option<Observed> {
     if topic.error().is_some() {
         return None;
     }
     let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
     let replicas = topic.partitions().iter().map(|partition| partition.replicas().len()).min()?;
-    Some((count(topic.partitions().len()), count(replicas)))
+    Some(Observed { partitions: count(topic.partitions().len()), replicas: count(replicas), config: BTreeMap::new() })
 }
 
 fn options() -> AdminOptions {

@@ -325,7 +325,8 @@ pub(crate) async fn heals(space: &Space<'_>, kind: &str, name: &str) {
     soon(&format!("{kind} {name} to heal"), || async { space.is_ready(kind, name).await.then_some(()) }).await;
 }
 
-async fn soon<F: Future<Output = Option<()>>>(what: &str, probe: impl FnMut() -> F) {
+/// Waits for what is promised to be soon.
+pub(crate) async fn soon<F: Future<Output = Option<()>>>(what: &str, probe: impl FnMut() -> F) {
     let begun = Instant::now();
     wait_until(DEADLINE, what, probe).await;
     let took = begun.elapsed();

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 #![expect(clippy::print_stdout, reason = "how long it took, for whoever asks with --nocapture")]
 
+mod cache;
 #[path = "../common/candidates.rs"]
 mod candidates;
 mod crash;

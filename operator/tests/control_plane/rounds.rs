@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A round takes a minute where there is one namespace to look at.
-const TWO_ROUNDS: Duration = Duration::from_mins(2);
+pub(crate) const TWO_ROUNDS: Duration = Duration::from_mins(2);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_and_a_topic_that_somebody_drops_are_made_again_on_the_rounds() {

@@ -71,6 +71,7 @@ fn needs_a_hand(reason: Reason) -> bool {
         reason,
         Reason::DatabaseUnreachable
             | Reason::BrokerUnreachable
+            | Reason::CacheUnreachable
             | Reason::ApplyFailed
             | Reason::ReadFailed
             | Reason::CrashLooping

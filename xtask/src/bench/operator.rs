@@ -116,8 +116,8 @@ fn render(machine: &str, figures: &Figures) -> String {
     text.push('\n');
     text.push_str(&ratios(figures));
     text.push_str(
-        "\nWrites are those of the operator in the API server's audit log, leases apart. Processor time is that of all threads \
-         in `/proc/<pid>/task/*/schedstat`, memory is `VmRSS` of `/proc/<pid>/status`.\n",
+        "\nWrites are those of the operator in the API server's audit log, leases apart. Processor time is `utime` and \
+         `stime` of `/proc/<pid>/stat`, memory is `VmRSS` of `/proc/<pid>/status`.\n",
     );
     text
 }

@@ -63,6 +63,20 @@ pub(crate) fn of_server(operation: &'static str, host: &str, port: u16) -> Span 
     )
 }
 
+/// The span of a conversation with a cache.
+pub(crate) fn of_cache(operation: &'static str, host: &str, port: u16) -> Span {
+    info_span!(
+        target: TARGET,
+        "cache",
+        otel.name = format!("{operation} cache"),
+        otel.kind = "client",
+        db.system.name = "redis",
+        db.operation.name = operation,
+        server.address = host,
+        server.port = i64::from(port),
+    )
+}
+
 /// The span of a conversation with brokers (`host:port`) about a topic.
 pub(crate) fn of_brokers(operation: &'static str, addresses: &[String], topic: &str) -> Span {
     info_span!(

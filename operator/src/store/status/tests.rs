@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::refused::Podless;
 use crate::store::{
-    apply::Part, dereference::Server, external::CacheAddress, names::TOPICS, plan::plan, upgrade::course,
+    apply::Part, dereference::Server, external::ExternalCache, names::TOPICS, plan::plan, upgrade::course,
     validate::validate,
 };
 

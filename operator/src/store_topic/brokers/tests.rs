@@ -1,3 +1,4 @@
+use rdkafka::mocking::MockCluster;
 use tokio::{net::TcpListener, time::timeout};
 
 use super::*;
@@ -32,4 +33,14 @@ fn silence_is_told_in_the_same_words_whichever_clock_runs_out() {
     let (message, source) = words(told(Authentication));
     assert_eq!(message, "no broker answers at kafka:9092");
     assert!(source.is_some_and(|source| source.contains("Authentication")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asking_for_a_topic_does_not_make_it_where_brokers_make_topics_by_themselves() {
+    let cluster = MockCluster::new(1).unwrap();
+    // What is asked for the first time might be made and told of the next time.
+    for _ in 0..2 {
+        let brokers = Brokers::new(&Gate::open(), &cluster.bootstrap_servers()).unwrap();
+        assert_eq!(brokers.look(&["orders".to_owned()]).await.unwrap(), BTreeMap::new());
+    }
 }

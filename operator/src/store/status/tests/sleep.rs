@@ -55,7 +55,7 @@ fn a_store_on_servers_of_others_goes_to_sleep_and_wakes_without_waiting_for_them
     let mut seen = complete("1.0.0");
     without_pods(&mut seen);
     (seen.kafka, seen.cache) = (Server::default(), Server::default());
-    seen.cache_address = Some(CacheAddress::Known);
+    seen.external_cache = Some(ExternalCache::Serves);
     external.spec.suspend = true;
     let of = validate(&external, &seen).unwrap();
     let asleep = plan(&of, &seen, course(&of, None));
@@ -67,7 +67,7 @@ fn a_store_on_servers_of_others_goes_to_sleep_and_wakes_without_waiting_for_them
     let at_rest = |seen: &Seen| plan(&of, seen, course(&of, None)).at_rest.len();
     seen.database = Some(database());
     assert_eq!(at_rest(&seen), 0);
-    seen.cache_address = Some(CacheAddress::NoSecret);
+    seen.external_cache = Some(ExternalCache::NoSecret);
     assert_eq!(at_rest(&seen), 6);
 }
 
