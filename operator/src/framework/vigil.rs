@@ -8,12 +8,15 @@ use std::{
     time::Duration,
 };
 
+use futures::future::join_all;
+use tokio::time::MissedTickBehavior;
+
 use super::{Context, Phases, Queues, Wake, reach::opens};
 
-/// Between two knocks at the same server, where there are few.
+/// Between two turns. To wake up costs more than to knock, so there are no more of them than needed.
 const EVERY: Duration = Duration::from_millis(1500);
-/// Between a knock at one and at the next: where there are many, each is knocked at less often.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Servers that are knocked at in one turn: where there are more, each has its turn less often.
+const AT_ONCE: usize = 15;
 
 /// Whom which servers have served, by their addresses.
 #[derive(Clone, Debug, Default)]
@@ -45,11 +48,12 @@ impl Vigil {
         self.lock().remove(servers).unwrap_or_default()
     }
 
-    /// Whose turn it is after `last`, and how many there are.
-    fn next(&self, last: &str) -> (Option<String>, usize) {
+    /// Whose turn it is after `last`.
+    fn next(&self, last: &str) -> Vec<String> {
         let known = self.lock();
-        let later = known.range::<str, _>((Bound::Excluded(last), Bound::Unbounded)).next();
-        (later.or_else(|| known.first_key_value()).map(|(servers, _)| servers.clone()), known.len())
+        let later = known.range::<str, _>((Bound::Excluded(last), Bound::Unbounded));
+        let first = known.range::<str, _>((Bound::Unbounded, Bound::Included(last)));
+        later.chain(first).take(AT_ONCE).map(|(servers, _)| servers.clone()).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, BTreeSet<Wake>>> {
@@ -61,7 +65,7 @@ fn remove(known: &mut BTreeMap<String, BTreeSet<Wake>>, whom: &Wake) {
     known.retain(|_, served| !served.remove(whom) || !served.is_empty());
 }
 
-/// Once this process leads, knocks at one server after the other until it is to stop.
+/// Once this process leads, knocks at the servers in turn until it is to stop.
 pub(crate) async fn keep(context: Context, queues: Queues, Phases { lead, stop }: Phases) {
     let vigil = async {
         lead.cancelled().await;
@@ -71,23 +75,19 @@ pub(crate) async fn keep(context: Context, queues: Queues, Phases { lead, stop }
 }
 
 async fn knock_in_turn(vigil: &Vigil, queues: &Queues) {
-    let (mut last, mut before) = (String::new(), 0);
+    let (mut last, mut turns) = (String::new(), tokio::time::interval(EVERY));
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let (next, number) = vigil.next(&last);
-        // One that has just been lost makes nobody else wait for longer.
-        tokio::time::sleep(pause(number.max(before))).await;
-        before = number;
-        if let Some(servers) = next {
-            if !opens(&servers).await {
-                queues.send_all(&vigil.lost(&servers));
+        turns.tick().await;
+        let next = vigil.next(&last);
+        let knock = async |servers: &String| {
+            if !opens(servers).await {
+                queues.send_all(&vigil.lost(servers));
             }
-            last = servers;
-        }
+        };
+        join_all(next.iter().map(knock)).await;
+        last = next.last().cloned().unwrap_or_default();
     }
-}
-
-fn pause(servers: usize) -> Duration {
-    (EVERY / u32::try_from(servers).unwrap_or(u32::MAX).max(1)).max(PAUSE)
 }
 
 #[cfg(test)]
@@ -105,16 +105,28 @@ mod tests {
     #[test]
     fn each_has_its_turn_also_when_others_come_and_go() {
         let vigil = Vigil::default();
-        assert_eq!(vigil.next(""), (None, 0));
+        assert_eq!(vigil.next(""), Vec::<String>::new());
         for number in [1, 3] {
             vigil.served(&servers(number), topic(&format!("orders-{number}")));
         }
-        let next = |last: &str| vigil.next(last).0.unwrap();
         let (first, second) = (servers(1).join(","), servers(3).join(","));
-        assert_eq!(
-            (next(""), next(&first), next(&second), next("kafka-2:9092")),
-            (first.clone(), second.clone(), first, second)
-        );
+        assert_eq!(vigil.next(""), [first.clone(), second.clone()]);
+        // Whoever was knocked at last is gone.
+        assert_eq!(vigil.next("kafka-2:9092"), [second, first]);
+    }
+
+    #[test]
+    fn of_many_servers_each_has_its_turn_once() {
+        let vigil = Vigil::default();
+        let number = u32::try_from(AT_ONCE).unwrap() * 2;
+        for number in 1..=number {
+            vigil.served(&servers(number), topic(&format!("orders-{number}")));
+        }
+        let first = vigil.next("");
+        let second = vigil.next(first.last().unwrap());
+        let both: BTreeSet<_> = first.iter().chain(&second).collect();
+        assert_eq!((first.len(), second.len(), both.len()), (AT_ONCE, AT_ONCE, AT_ONCE * 2));
+        assert_eq!(vigil.next(second.last().unwrap()), first);
     }
 
     #[test]
@@ -129,12 +141,6 @@ mod tests {
         assert!(!vigil.guards(&topic("orders")) && vigil.guards(&topic("users")));
         assert_eq!(vigil.lost(&servers(1).join(",")), BTreeSet::new());
         vigil.forget(&topic("users"));
-        assert_eq!(vigil.next(""), (None, 0), "nobody is left whom a server served");
-    }
-
-    #[test]
-    fn many_servers_are_knocked_at_no_more_often_than_few() {
-        assert_eq!([1, 3, 15].map(|number| pause(number as usize) * number), [EVERY; 3]);
-        assert_eq!(pause(500), PAUSE);
+        assert!(vigil.next("").is_empty(), "nobody is left whom a server served");
     }
 }

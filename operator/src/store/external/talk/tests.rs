@@ -15,7 +15,7 @@ async fn asked(answer: &'static str) -> Result<(), CacheError> {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut heard = [0; 1024];
         while let length @ 1.. = stream.read(&mut heard).await.unwrap() {
-            let commands = heard[..length].iter().filter(|byte| **byte == b'*').count();
+            let commands = String::from_utf8_lossy(&heard[..length]).matches('*').count();
             stream.write_all(answer.repeat(commands).as_bytes()).await.unwrap();
         }
         std::future::pending::<()>().await;
