@@ -40,8 +40,8 @@ pub(super) fn readers<K: Resource>(cache: &Cache, secret: &K) -> BTreeSet<Wake> 
     services.chain(databases).chain(stores).collect()
 }
 
-/// What may be the cause where the pods of a service fail: the database and the topics of its store. Servers elsewhere tell
-/// nobody what became of what they hold, and are looked at seldom.
+/// What may be the cause where the pods of a service fail: the database and the topics of its store, or the store's cache.
+/// Servers elsewhere tell nobody what became of what they hold, and are looked at seldom.
 pub(super) fn suspects(cache: &Cache, service: &StoreService) -> BTreeSet<Wake> {
     let conditions = service.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let fails =
@@ -51,7 +51,8 @@ pub(super) fn suspects(cache: &Cache, service: &StoreService) -> BTreeSet<Wake> 
     }
     let (space, store) = (namespace(service), &service.spec.store);
     let databases = found(cache.labelled::<StoreDatabase>(space, label::STORE, store));
-    databases.chain(found(cache.labelled::<StoreTopic>(space, label::STORE, store))).collect()
+    let topics = found(cache.labelled::<StoreTopic>(space, label::STORE, store));
+    databases.chain(topics).chain(found(cache.get::<Store>(space, store).into_iter().collect())).collect()
 }
 
 /// Whoever has pods in a namespace that are refused.
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_whose_pods_fail_wakes_the_database_and_the_topics_of_its_store() {
+    fn a_service_whose_pods_fail_wakes_its_store_with_its_database_and_topics() {
         let (cache, mut writers) = Cache::new();
         for store in ["green", "blue"] {
             let metadata = json!({"name": store, "namespace": "shop", "labels": {"greencommerce.dev/store": store}});
@@ -141,10 +142,13 @@ mod tests {
             let topic = of("StoreTopic", json!({"bootstrapServers": "kafka:9092", "topicName": "orders"}));
             writers.store_databases.apply_watcher_event(&Event::Apply(serde_json::from_value(database).unwrap()));
             writers.store_topics.apply_watcher_event(&Event::Apply(serde_json::from_value(topic).unwrap()));
+            let store = of("Store", json!({"version": "1.0.0"}));
+            writers.stores.apply_watcher_event(&Event::Apply(serde_json::from_value(store).unwrap()));
         }
         let woken = |reason: &str| named(suspects(&cache, &saying("green-cart", "shop", reason)));
-        assert_eq!(woken("ProbeFailing"), ["StoreDatabase green", "StoreTopic green"]);
-        assert_eq!(woken("CrashLooping"), ["StoreDatabase green", "StoreTopic green"]);
+        for reason in ["ProbeFailing", "CrashLooping"] {
+            assert_eq!(woken(reason), ["Store green", "StoreDatabase green", "StoreTopic green"]);
+        }
         assert!(woken("PodsStarting").is_empty());
     }
 

@@ -34,7 +34,8 @@ impl Recall {
         Before(self.lock().changes)
     }
 
-    /// Keeps what was read after that moment, unless a change was told meanwhile: then it may be old.
+    /// Keeps what was read after that moment, unless a change was told meanwhile: then it may be old, and what was known before
+    /// is so surely.
     pub(crate) fn keep<T: Clone + Send + Sync + 'static>(
         &self,
         Before(changes): Before,
@@ -45,6 +46,8 @@ impl Recall {
         let mut known = self.lock();
         if known.changes == changes {
             known.findings.insert(key(namespace, name), Arc::new(finding));
+        } else {
+            known.findings.remove(&key(namespace, name));
         }
     }
 
@@ -100,5 +103,10 @@ mod tests {
         recall.keep(recall.now(), "shop", "redis", 8_u8);
         recall.forget_all();
         assert_eq!(found(&recall), None);
+        recall.keep(recall.now(), "shop", "redis", 9_u8);
+        let before = recall.now();
+        recall.forget("shop", "other");
+        recall.keep(before, "shop", "redis", 10_u8);
+        assert_eq!(found(&recall), None, "something newer than this has been read");
     }
 }

@@ -33,12 +33,12 @@ impl Vigil {
         known.entry(servers).or_default().insert(whom);
     }
 
-    /// Whether servers are known that have served an object and, as far as anybody knows, still do.
-    pub(crate) fn guards(&self, whom: &Wake) -> bool {
-        self.lock().values().any(|served| served.contains(whom))
+    /// Whether the server has served an object and, as far as anybody knows, still does.
+    pub(crate) fn guards(&self, server: &str, whom: &Wake) -> bool {
+        self.lock().get(server).is_some_and(|served| served.contains(whom))
     }
 
-    /// Notes that an object is gone.
+    /// Notes that an object is gone, or that it may no longer be served.
     pub(super) fn forget(&self, whom: &Wake) {
         remove(&mut self.lock(), whom);
     }
@@ -136,9 +136,10 @@ mod tests {
             vigil.served(&servers(1), topic(name));
         }
         vigil.served(&servers(2), topic("users"));
-        assert!(vigil.guards(&topic("orders")));
+        assert!(vigil.guards(&servers(1).join(","), &topic("orders")));
         assert_eq!(vigil.lost(&servers(1).join(",")), BTreeSet::from([topic("orders")]));
-        assert!(!vigil.guards(&topic("orders")) && vigil.guards(&topic("users")));
+        assert!(!vigil.guards(&servers(1).join(","), &topic("orders")));
+        assert!(vigil.guards(&servers(2).join(","), &topic("users")));
         assert_eq!(vigil.lost(&servers(1).join(",")), BTreeSet::new());
         vigil.forget(&topic("users"));
         assert!(vigil.next("").is_empty(), "nobody is left whom a server served");

@@ -120,14 +120,15 @@ impl Watches<'_> {
     }
 
     /// A service that a user brought also wakes its store with the other guests, and the database that it uses, which then
-    /// lets it in. One whose pods fail wakes what may be the cause. Those of a store are let in before they are there; its
-    /// gateway wakes the guests to whom it leads.
+    /// lets it in. One whose pods fail wakes what may be the cause, and its store, which is no longer sure of its cache. Those of
+    /// a store are let in before they are there; its gateway wakes the guests to whom it leads.
     fn store_services(&self, writer: Writer<StoreService>) -> Watch {
+        let vigil = self.context.vigil.clone();
         self.watch(
             watcher::Config::default(),
             writer,
             |_| {},
-            |service: &StoreService, cache| {
+            move |service: &StoreService, cache| {
                 let mut wakes = Wake::owners(service);
                 wakes.insert(Wake::of(service));
                 if service.name_any() == gateway_of(&service.spec.store) {
@@ -139,7 +140,11 @@ impl Watches<'_> {
                     let secret = secret.and_then(|name| cache.get::<Secret>(namespace(service), &name));
                     wakes.extend(secret.iter().flat_map(|secret| Wake::owners(&**secret)));
                 }
-                wakes.extend(suspects(cache, service));
+                let suspects = suspects(cache, service);
+                if let Some(store) = suspects.iter().find(|suspect| suspect.kind == "Store") {
+                    vigil.forget(store);
+                }
+                wakes.extend(suspects);
                 wakes
             },
         )

@@ -12,7 +12,7 @@ use k8s_openapi::api::{
 use kube::ResourceExt;
 
 use super::{
-    external::{self, ExternalCache},
+    external::ExternalCache,
     migration::pods_of,
     names::{Names, TOPICS},
 };
@@ -96,9 +96,12 @@ impl Server {
     }
 }
 
-/// Reads from the cache; only the class of a volume that must grow, a Secret that no watch covers and the server it leads to,
-/// and why there is no pod are asked for.
-pub(super) async fn dereference(context: &Context, store: &Store) -> Result<Seen, DereferenceError> {
+/// Reads from the cache; only the class of a volume that must grow and why there is no pod are asked for.
+pub(super) async fn dereference(
+    context: &Context,
+    store: &Store,
+    external_cache: Option<ExternalCache>,
+) -> Result<Seen, DereferenceError> {
     let (space, name) = (namespace(store), store.name_any());
     let (cache, names) = (&context.cache, Names::new(&name));
     let of_store = |component: &str| -> Vec<Arc<Pod>> {
@@ -126,7 +129,7 @@ pub(super) async fn dereference(context: &Context, store: &Store) -> Result<Seen
         services: services.filter_map(|service| Some((service, cache.get(space, &names.service(service))?))).collect(),
         kafka: server(&names.kafka(), "broker", store.spec.kafka.managed.as_ref().map(|kafka| &kafka.storage)).await?,
         cache: server(&names.cache(), "cache", store.spec.cache.managed.as_ref().map(|cache| &cache.storage)).await?,
-        external_cache: external::cache(context, store).await?,
+        external_cache,
         kept_routes: routes
             .as_deref()
             .map(|file| guests::leading_to(&cache.malformed.names::<StoreService>(space), file))

@@ -8,6 +8,7 @@ mod talk;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use api::{ConditionType, Reason, Store};
+use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
@@ -23,8 +24,8 @@ use crate::framework::{Context, Wake, namespace, steady_pace, unready_for};
 /// The key of the cache's Secret that holds the address.
 pub(super) const URL_KEY: &str = "url";
 
-/// For how long nobody asks a cache again that does not serve. When it is looked at again is decided by [`look_again`].
-const ASKED: SignedDuration = SignedDuration::from_secs(1);
+/// For how long nobody asks a cache again that does not serve: until [`look_again`] has it looked at, whatever else happens.
+const ASKED: SignedDuration = SignedDuration::from_millis(1400);
 
 /// What is known of somebody else's cache; not its address, which holds a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +38,8 @@ pub(super) enum ExternalCache {
     Unusable,
     /// It has an address; nobody asks it, as the store sleeps.
     Unasked,
-    /// It lets in whoever has its address.
-    Serves,
+    /// It lets in whoever has its address, at this `host:port`.
+    Serves(String),
     /// It does not.
     Fails(CacheError),
 }
@@ -46,7 +47,7 @@ pub(super) enum ExternalCache {
 impl ExternalCache {
     /// Whether there is an address, be there who may.
     pub(super) fn is_known(&self) -> bool {
-        matches!(self, Self::Unasked | Self::Serves | Self::Fails(_))
+        matches!(self, Self::Unasked | Self::Serves(_) | Self::Fails(_))
     }
 }
 
@@ -60,10 +61,13 @@ struct Finding {
 impl Finding {
     /// Whether it need not be asked anew. As soon as the Secret changes nothing of it is known any more.
     fn is_fresh(&self, context: &Context, store: &Store) -> bool {
-        match self.cache {
-            ExternalCache::NoSecret | ExternalCache::NoKey | ExternalCache::Unusable => true,
+        match &self.cache {
+            // A Secret that the cache holds need not be remembered.
+            ExternalCache::NoSecret | ExternalCache::NoKey | ExternalCache::Unusable => {
+                secret_of(store).is_some_and(|name| context.cache.get::<Secret>(namespace(store), name).is_none())
+            }
             ExternalCache::Unasked => store.spec.suspend,
-            ExternalCache::Serves => context.vigil.guards(&Wake::of(store)),
+            ExternalCache::Serves(address) => context.vigil.guards(address, &Wake::of(store)),
             ExternalCache::Fails(_) => context.clock.now().duration_since(self.at) < ASKED,
         }
     }
@@ -79,17 +83,20 @@ pub(super) async fn cache(context: &Context, store: &Store) -> Result<Option<Ext
     }
 }
 
-/// Those of a namespace's stores whose cache does not serve, or cannot be looked at: they are to find out why.
+/// Those of a namespace's stores whose cache serves no longer, or cannot be looked at: they are to find out why. Of those whose
+/// cache did not serve they know themselves when to look again.
 pub(crate) async fn changed(context: &Context, space: &str) -> BTreeSet<Wake> {
-    let mut changed = BTreeSet::new();
-    for store in context.cache.within::<Store>(space) {
-        let awake = store.metadata.deletion_timestamp.is_none() && !store.spec.suspend;
-        let Some(secret) = secret_of(&store).filter(|_| awake) else { continue };
-        if !matches!(look(context, &store, secret).await, Ok(ExternalCache::Serves)) {
-            changed.insert(Wake::of(&*store));
+    let asked = context.cache.within::<Store>(space).into_iter().map(async |store| {
+        let secret =
+            secret_of(&store).filter(|_| store.metadata.deletion_timestamp.is_none() && !store.spec.suspend)?;
+        let known = context.cache.recall.get::<Finding>(space, secret)?;
+        if !matches!(known.cache, ExternalCache::Serves(_)) {
+            return None;
         }
-    }
-    changed
+        let found = look(context, &store, secret).await;
+        (!matches!(found, Ok(ExternalCache::Serves(_)))).then(|| Wake::of(&*store))
+    });
+    join_all(asked).await.into_iter().flatten().collect()
 }
 
 /// When to look again at a cache that does not serve.
@@ -109,9 +116,10 @@ async fn look(context: &Context, store: &Store, secret: &str) -> Result<External
     let cache = match address(read(context, space, secret).await?.as_deref(), space) {
         Err(why) => why,
         Ok(_) if store.spec.suspend => ExternalCache::Unasked,
-        Ok(address) => ask(context, store, &address).await.map_or_else(ExternalCache::Fails, |()| {
-            context.vigil.served(&[address.to_string()], Wake::of(store));
-            ExternalCache::Serves
+        Ok(address) => ask(context, &address).await.map_or_else(ExternalCache::Fails, |()| {
+            let address = address.to_string();
+            context.vigil.served(std::slice::from_ref(&address), Wake::of(store));
+            ExternalCache::Serves(address)
         }),
     };
     recall.keep(before, space, secret, Finding { cache: cache.clone(), at: context.clock.now() });
@@ -138,7 +146,7 @@ fn address(secret: Option<&Secret>, space: &str) -> Result<Address, ExternalCach
 pub(super) fn verdict(secret: &str, seen: &Seen) -> Verdict {
     let invalid = |message: String| Err((Reason::SecretInvalid, message));
     match &seen.external_cache {
-        Some(ExternalCache::Serves | ExternalCache::Unasked) => Ok(()),
+        Some(ExternalCache::Serves(_) | ExternalCache::Unasked) => Ok(()),
         Some(ExternalCache::Fails(failure)) => Err((failure.reason(), failure.to_string())),
         None | Some(ExternalCache::NoSecret) => Err((
             Reason::SecretMissing,

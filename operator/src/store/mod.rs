@@ -18,14 +18,14 @@ mod verdict;
 use std::{sync::Arc, time::Duration};
 
 use api::{DeletionPolicy, Store};
-use kube::runtime::controller::Action;
+use kube::{ResourceExt, runtime::controller::Action};
 
 #[cfg(test)]
 pub(crate) use self::build::parts::network_of;
 use self::{apply::Part, error::StoreError};
 pub(crate) use self::{external::changed, sleep::sleeps};
 use crate::{
-    framework::{Context, Reconciler, add_finalizer, remove_finalizer, write_status},
+    framework::{Context, Reconciler, add_finalizer, namespace, remove_finalizer, write_status},
     storage::CLASS_POLL,
 };
 
@@ -47,7 +47,13 @@ impl Reconciler for StoreReconciler {
             delete::delete(context, &store).await?;
             return Ok(Action::await_change());
         }
-        let seen = dereference::dereference(context, &store).await?;
+        let external = external::cache(context, &store).await?;
+        // To ask a cache may take a while, and what has been written meanwhile counts.
+        let store = context.cache.get(namespace(&*store), &store.name_any()).unwrap_or(store);
+        if store.metadata.deletion_timestamp.is_some() {
+            return Ok(Action::requeue(Duration::ZERO));
+        }
+        let seen = dereference::dereference(context, &store, external).await?;
         let validated = validate::validate(&store, &seen)?;
         let course = upgrade::course(&validated, store.status.as_ref());
         let plan = plan::plan(&validated, &seen, course);

@@ -115,7 +115,9 @@ impl User {
 
 impl Drop for User {
     fn drop(&mut self) {
-        let mut connection = self.client.get_connection().unwrap();
-        redis::cmd("ACL").arg("DELUSER").arg(&self.name).exec(&mut connection).unwrap();
+        // A test that has failed says why, whatever becomes of this.
+        if let Ok(mut connection) = self.client.get_connection() {
+            let _ = redis::cmd("ACL").arg("DELUSER").arg(&self.name).exec(&mut connection);
+        }
     }
 }

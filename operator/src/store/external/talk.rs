@@ -2,12 +2,17 @@
 
 use std::{fmt, time::Duration};
 
-use api::{ConditionType, Reason, Store};
-use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo as _};
-use redis::{RedisError, ServerErrorKind};
+use api::Reason;
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo as _, ProtocolVersion,
+    RedisError, ServerErrorKind,
+};
 use tokio::time::timeout;
 
-use crate::framework::{Context, Refused, Unreachable, converse, followed, host_in, of_cache, patience, reach};
+use crate::framework::{Context, Refused, Unreachable, converse, followed, host_in, of_cache, reach};
+
+/// How long a cache that accepts a connection may take to answer, until its turn comes included.
+const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// Where a cache is, and how to log in.
 pub(super) struct Address {
@@ -22,7 +27,9 @@ impl Address {
         let login = url.trim().strip_prefix("redis://").and(url.into_connection_info().ok())?;
         let ConnectionAddr::Tcp(host, port) = login.addr() else { return None };
         let (host, port) = (host_in(space, host), *port);
-        let login = login.set_addr(ConnectionAddr::Tcp(host.clone(), port));
+        // In RESP3 the login is part of a command that servers may quote when they refuse it.
+        let settings = login.redis_settings().clone().set_protocol(ProtocolVersion::RESP2);
+        let login = login.set_addr(ConnectionAddr::Tcp(host.clone(), port)).set_redis_settings(settings);
         Some(Self { host, port, login })
     }
 }
@@ -66,10 +73,7 @@ impl CacheError {
             ErrorKind::AuthenticationFailed => {
                 Self::LoginRefused { address, words: "the user name or the password is wrong".to_owned() }
             }
-            // A password that is missing, a right or a number that this user may not have.
-            ErrorKind::Extension | ErrorKind::Server(ServerErrorKind::NoPerm | ServerErrorKind::ResponseError) => {
-                Self::LoginRefused { address, words }
-            }
+            _ if is_about_the_login(error) => Self::LoginRefused { address, words },
             _ if error.is_io_error() => Self::Unreachable(Unreachable::Silent(address)),
             _ => Self::Strange { address, words },
         }
@@ -83,21 +87,31 @@ impl CacheError {
     }
 }
 
-/// Whether the cache lets in whoever has its address, and answers.
-pub(super) async fn ask(context: &Context, store: &Store, address: &Address) -> Result<(), CacheError> {
-    let place = address.to_string();
-    reach(context, std::slice::from_ref(&place), Refused::GiveUp).await?;
-    let patience = patience(store.status.as_ref(), ConditionType::CacheReady, Reason::CacheUnreachable);
-    let silent = || CacheError::Unreachable(Unreachable::Silent(place.clone()));
-    let talk = async { timeout(patience, ping(address, patience)).await.unwrap_or_else(|_| Err(silent())) };
-    let said = converse(context, &place, Box::pin(followed(of_cache("ping", &address.host, address.port), talk)));
-    // Who no longer leads tells nobody.
-    said.await.unwrap_or_else(|_| Err(silent()))
+/// A password that is missing, a right or a number of a database that this user may not have: of everything else time may do.
+fn is_about_the_login(error: &RedisError) -> bool {
+    let said = |words: &str| error.detail().is_some_and(|detail| detail.contains(words));
+    match error.kind() {
+        ErrorKind::Server(ServerErrorKind::NoPerm) => true,
+        ErrorKind::Server(_) => said("DB index") || said("uthentication"),
+        ErrorKind::Extension => matches!(error.code(), Some("NOAUTH" | "WRONGPASS")),
+        _ => false,
+    }
 }
 
-async fn ping(address: &Address, patience: Duration) -> Result<(), CacheError> {
-    let config =
-        AsyncConnectionConfig::new().set_connection_timeout(Some(patience)).set_response_timeout(Some(patience));
+/// Whether the cache lets in whoever has its address, and answers. The store waits for it, so it may not take long.
+pub(super) async fn ask(context: &Context, address: &Address) -> Result<(), CacheError> {
+    let place = address.to_string();
+    reach(context, std::slice::from_ref(&place), Refused::GiveUp).await?;
+    let silent = || CacheError::Unreachable(Unreachable::Silent(place.clone()));
+    let talk = followed(of_cache("ping", &address.host, address.port), ping(address));
+    let in_turn = timeout(PATIENCE, converse(context, &place, Box::pin(talk)));
+    // Who no longer leads tells nobody.
+    in_turn.await.ok().and_then(Result::ok).unwrap_or_else(|| Err(silent()))
+}
+
+async fn ping(address: &Address) -> Result<(), CacheError> {
+    // How long it may take is for the caller to say.
+    let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
     let answer = async {
         let client = Client::open(address.login.clone())?;
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;

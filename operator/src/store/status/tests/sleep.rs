@@ -55,7 +55,7 @@ fn a_store_on_servers_of_others_goes_to_sleep_and_wakes_without_waiting_for_them
     let mut seen = complete("1.0.0");
     without_pods(&mut seen);
     (seen.kafka, seen.cache) = (Server::default(), Server::default());
-    seen.external_cache = Some(ExternalCache::Serves);
+    seen.external_cache = Some(ExternalCache::Serves("redis:6379".to_owned()));
     external.spec.suspend = true;
     let of = validate(&external, &seen).unwrap();
     let asleep = plan(&of, &seen, course(&of, None));
