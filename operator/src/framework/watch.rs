@@ -28,7 +28,7 @@ use super::{
     metrics, namespace,
     others::{self, Tell},
     packed::Writer,
-    presence::optional,
+    presence::{UNKNOWN, optional},
     schema::well_formed,
     untyped,
 };
@@ -162,7 +162,8 @@ impl Watches<'_> {
     fn pod_monitors(&self, writer: Writer<PodMonitor>) -> Watch {
         let cache = self.context.cache.clone();
         let note = move |is_there| cache.monitoring.note(is_there);
-        let events = optional(watcher::watcher(self.scope.api::<PodMonitor>(), ours()).default_backoff(), note);
+        let events =
+            optional(watcher::watcher(self.scope.api::<PodMonitor>(), ours()).default_backoff(), note, UNKNOWN);
         let (context, queues) = (self.context.clone(), self.queues.clone());
         Box::pin(pump(context, queues, events.boxed(), writer, |_| {}, |object, _| Wake::owners(object)))
     }

@@ -125,7 +125,7 @@ fn render(machine: &str, figures: &Figures) -> String {
 /// How the figures came about.
 fn method(Figures { objects, changes, repairs, takeovers, .. }: &Figures) -> String {
     format!(
-        "The operator as a process of its own, against etcd (in memory, without fsync) and one API server on the same machine, \
+        "The operator as a process of its own, which leads by a lease, against etcd (in memory, without fsync) and one API server on the same machine, \
          which take most of the time measured here. No nodes: a puppet in the measuring process writes the statuses of \
          Deployments and Jobs, and the bench makes the pods of each store, as a kubelet would report them. Each store has every service, in a namespace of its own, with PostgreSQL, Kafka and the cache \
          outside of the cluster: one PostgreSQL server, on which each has databases of its own, and one broker, whose topics \

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, io::ErrorKind, time::Duration};
 
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, error::DatabaseError, postgres::PgConnectOptions};
-use tracing::info;
+use tokio::task::JoinSet;
+use tracing::{Instrument as _, info};
 
 use super::{
     identifier::Identifier,
@@ -190,9 +191,17 @@ fn options(server: &Server) -> PgConnectOptions {
         .disable_statement_logging()
 }
 
+/// Opens a connection, in a task of its own: while the library works at the proof of the password it gives way some 800 times,
+/// and whatever it is a part of is polled as often.
 async fn open(options: &PgConnectOptions, patience: Duration) -> Result<PgConnection, sqlx::Error> {
     let late = |_| sqlx::Error::Io(ErrorKind::TimedOut.into());
-    tokio::time::timeout(patience, options.connect()).await.map_err(late)?
+    let (options, mut task) = (options.clone(), JoinSet::new());
+    task.spawn(async move { options.connect().await }.in_current_span());
+    match tokio::time::timeout(patience, task.join_next()).await.map_err(late)? {
+        Some(Ok(opened)) => opened,
+        // The runtime ends.
+        Some(Err(_)) | None => Err(sqlx::Error::WorkerCrashed),
+    }
 }
 
 async fn settle(
