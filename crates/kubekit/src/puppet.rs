@@ -8,9 +8,10 @@ use std::{
     fmt::Debug,
     future::ready,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
-use futures::StreamExt as _;
+use futures::{Stream, StreamExt as _, stream::BoxStream};
 use k8s_openapi::{
     NamespaceResourceScope,
     api::{
@@ -30,10 +31,12 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::sleep};
 
 /// Objects of one kind that are looked after at the same time.
 const CONCURRENCY: usize = 16;
+/// Between two attempts at a watch that broke.
+const AGAIN: Duration = Duration::from_secs(1);
 /// What an image has in its name whose pods never become ready.
 const BROKEN: &str = "broken";
 /// The name of a revision: workloads here have one at a time.
@@ -82,7 +85,7 @@ pub(crate) fn play(client: &Client, tasks: &mut JoinSet<()>) {
 /// Notes the bounds, and looks at the workload whenever they change.
 async fn autoscale(client: Client, bounds: Arc<Bounds>) {
     let all: Api<HorizontalPodAutoscaler> = Api::all(client.clone());
-    let events = watcher::watcher(all, watcher::Config::default()).default_backoff();
+    let events = again(watcher::watcher(all, watcher::Config::default()));
     let look = async |event: Event<HorizontalPodAutoscaler>| {
         let (scaler, alive) = match event {
             Event::Apply(scaler) | Event::InitApply(scaler) => (scaler, true),
@@ -102,12 +105,25 @@ async fn autoscale(client: Client, bounds: Arc<Bounds>) {
 
 async fn play_kind<K: Played + Send + Sync + 'static>(client: Client, bounds: Arc<Bounds>) {
     let watched = watcher::watcher(Api::<K>::all(client.clone()), watcher::Config::default());
-    watched
-        .default_backoff()
+    again(watched)
         .applied_objects()
         .filter_map(|object| ready(object.ok()))
         .for_each_concurrent(CONCURRENCY, |object| play_object(client.clone(), object, &bounds))
         .await;
+}
+
+/// What a watch tells. One that broke begins again soon, however often: whatever a test did to the API server, the cluster works
+/// on as soon as it is back.
+fn again<K: Send + 'static>(
+    events: impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static,
+) -> BoxStream<'static, Result<Event<K>, watcher::Error>> {
+    let patient = events.then(async |event| {
+        if event.is_err() {
+            sleep(AGAIN).await;
+        }
+        event
+    });
+    patient.boxed()
 }
 
 async fn play_object<K: Played>(client: Client, object: K, bounds: &Bounds) {

@@ -33,6 +33,7 @@ mod pods;
 mod presence;
 mod reach;
 mod recall;
+mod rewatch;
 mod run;
 #[cfg(test)]
 pub(crate) mod scenario;

@@ -22,6 +22,7 @@ use super::{
     Cache, Queues,
     concern::{everything, readers, with_refused_pods},
     namespace,
+    rewatch::Rewatch,
     watch::broken,
 };
 
@@ -39,7 +40,7 @@ pub(super) async fn follow<K>(
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Send + 'static,
 {
     let mut listed = false;
-    let mut events = watcher::watcher(api, config).default_backoff().boxed();
+    let mut events = watcher::watcher(api, config).backoff(Rewatch::default()).boxed();
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => {

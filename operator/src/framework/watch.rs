@@ -29,6 +29,7 @@ use super::{
     others::{self, Tell},
     packed::Writer,
     presence::{UNKNOWN, optional},
+    rewatch::Rewatch,
     schema::well_formed,
     untyped,
 };
@@ -162,8 +163,11 @@ impl Watches<'_> {
     fn pod_monitors(&self, writer: Writer<PodMonitor>) -> Watch {
         let cache = self.context.cache.clone();
         let note = move |is_there| cache.monitoring.note(is_there);
-        let events =
-            optional(watcher::watcher(self.scope.api::<PodMonitor>(), ours()).default_backoff(), note, UNKNOWN);
+        let events = optional(
+            watcher::watcher(self.scope.api::<PodMonitor>(), ours()).backoff(Rewatch::default()),
+            note,
+            UNKNOWN,
+        );
         let (context, queues) = (self.context.clone(), self.queues.clone());
         Box::pin(pump(context, queues, events.boxed(), writer, |_| {}, |object, _| Wake::owners(object)))
     }
@@ -241,7 +245,7 @@ impl Watches<'_> {
     where
         K: Cached + Resource<Scope = NamespaceResourceScope>,
     {
-        let events = watcher::watcher(self.scope.api::<K>(), config).default_backoff().boxed();
+        let events = watcher::watcher(self.scope.api::<K>(), config).backoff(Rewatch::default()).boxed();
         let (context, queues) = (self.context.clone(), self.queues.clone());
         Box::pin(pump(context, queues, events, writer, prune, wakes))
     }
