@@ -29,8 +29,9 @@ pub(crate) async fn walk(context: Context, queues: Queues, Phases { lead, stop }
 async fn go_round(context: &Context, queues: &Queues) {
     let mut last = None;
     loop {
+        tokio::time::sleep(pause(inhabited(context).len())).await;
+        // Those too that came meanwhile.
         let spaces = inhabited(context);
-        tokio::time::sleep(pause(spaces.len())).await;
         if let Some(space) = next(&spaces, last.as_deref()) {
             let databases = context.cache.within::<StoreDatabase>(space);
             queues.send_all(&databases.iter().map(|database| Wake::of(&**database)).collect());
