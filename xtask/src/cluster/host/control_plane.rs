@@ -11,7 +11,7 @@ use super::{
     config,
     layout::{API_SERVER_PORT, Layout, SERVICE_NETWORK},
     pki,
-    process::Daemon,
+    process::{Daemon, Supervisor},
 };
 use crate::tools::Toolbox;
 
@@ -32,6 +32,15 @@ pub(super) fn configure(layout: &Layout) -> Result<()> {
 /// The store and the API server: they start without anything else.
 pub(super) fn foundation(layout: &Layout, tools: &Toolbox) -> Result<[Daemon; 2]> {
     Ok([etcd(layout, tools.path(ETCD)?), api_server(layout, tools.path(API_SERVER)?)])
+}
+
+/// Ends the controllers if there is no API server to work with. They would take every node for dead as soon as one is back, for
+/// want of a sign of life since, and its pods out of service. Elsewhere they end by themselves, having lost their leases.
+pub(super) fn end_without_api_server(supervisor: &Supervisor) -> Result<()> {
+    if supervisor.is_alive(API_SERVER) {
+        return Ok(());
+    }
+    [CONTROLLER_MANAGER, SCHEDULER].into_iter().try_for_each(|name| supervisor.end(name))
 }
 
 /// What needs a ready API server.

@@ -178,6 +178,7 @@ impl Provider for Host {
         let mut started = Vec::new();
 
         step.say("etcd, API server, containerd");
+        control_plane::end_without_api_server(&supervisor)?;
         ensure(&supervisor, control_plane::foundation(&self.layout, tools)?, &mut started)?;
         ensure(&supervisor, all.iter().map(node::containerd), &mut started)?;
         await_api_server(step, &supervisor, &kubectl)?;

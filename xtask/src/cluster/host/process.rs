@@ -88,6 +88,11 @@ impl Supervisor {
         Ok(Started::Now)
     }
 
+    /// Ends the process of that name, where it lives.
+    pub(super) fn end(&self, name: &str) -> Result<()> {
+        self.record(name).map_or(Ok(()), |record| self.stop(&[record]))
+    }
+
     /// Whether the process of that name lives.
     pub(super) fn is_alive(&self, name: &str) -> bool {
         self.record(name).is_some_and(|record| record.is_alive())
@@ -285,7 +290,9 @@ mod tests {
         stranger.start_time += 1;
         assert!(!stranger.is_alive(), "the same process id with another start time is another process");
 
-        supervisor.stop(&supervisor.records()).unwrap();
+        supervisor.end("somebody else").unwrap();
+        assert!(supervisor.is_alive("sleeper"));
+        supervisor.end("sleeper").unwrap();
         assert!(!supervisor.is_alive("sleeper"));
         assert!(supervisor.records().is_empty());
         fs::remove_dir_all(dir).unwrap();
