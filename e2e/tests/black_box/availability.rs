@@ -7,17 +7,21 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    AUTOSCALERS, Cluster, Crowd, DEPLOYMENTS, LEASES, Lies, Load, PODS, STATEFUL_SETS, Seen, Shot, Store, wait_until,
+    AUTOSCALERS, Cluster, Crowd, DEPLOYMENTS, LEASES, Lies, Load, Machine, PODS, STATEFUL_SETS, Seen, Shot, Store,
+    wait_until,
 };
 use serde_json::{Value, json};
 
 use crate::{
+    cluster::up,
     plugin::plugin,
     release::{Later, Release},
 };
 
 const ROLLOUT: Duration = Duration::from_mins(3);
 const READY: Duration = Duration::from_mins(5);
+/// Longer than anybody's lease holds: the operator's 10 seconds, those of the control plane 15, a node's 40.
+const AWAY: Duration = Duration::from_secs(75);
 /// Pods with a volume of the node's own, and all others.
 const DATA: &str = "greencommerce.dev/tier=data";
 const MOVABLE: &str = "greencommerce.dev/tier!=data";
@@ -130,6 +134,66 @@ async fn an_upgrade_of_the_operator_restarts_no_pod_and_fails_no_request() -> Re
     assert_eq!((pod_templates(&store).await?, operator_image(&cluster).await?), (before, present));
     release.remove(&cluster).await?;
     report.expect_no_failure()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_fails_while_there_is_no_api_server_and_the_operator_goes_on_after_it() -> Result<()> {
+    let cluster = Cluster::alone().await?;
+    // Given a store under load
+    let store = cluster.store().await?;
+    store.wait_ready(READY).await?;
+    let (templates, starts) = (pod_templates(&store).await?, restarts(&store).await?);
+    let nodes = cluster.node_names().await?;
+    let crowd = Crowd::enter(&cluster).await?;
+
+    // When the API server is killed, and comes back when every lease has run out
+    Machine::of_the_cluster().kill_api_server(nodes.first().context("no node")?).await?;
+    tokio::time::sleep(AWAY).await;
+    up().await?;
+
+    // Then the operator goes on as if nothing had been,
+    let followed = a_wish_is_followed(&store).await;
+    let led = one_of_the_new_leads(&cluster).await;
+    let settled = store.wait_ready(READY).await;
+    let alive = every_node_is_alive(&cluster).await;
+    let report = crowd.leave().await?;
+    println!("no API server: {report}");
+    followed?;
+    led?;
+    settled?;
+    alive?;
+    // no pod was made anew, no container started again,
+    assert_eq!(pod_templates(&store).await?, templates);
+    let again = restarts(&store).await?;
+    let again: Vec<_> = again.iter().filter(|(pod, count)| starts.get(*pod).is_some_and(|was| was != *count)).collect();
+    assert_eq!(again, vec![], "started again");
+    // and no request has failed.
+    report.expect_no_failure()
+}
+
+/// Waits until each node has given a sign of life from now on: nobody has a reason to take it for dead any more.
+async fn every_node_is_alive(cluster: &Cluster) -> Result<()> {
+    let leases = cluster.space("kube-node-lease");
+    let signs = async || -> Result<Vec<Value>> {
+        Ok(leases.list(LEASES).await?.iter().map(|lease| lease["spec"]["renewTime"].clone()).collect())
+    };
+    let before = signs().await?;
+    wait_until(&leases, "every node to give a sign of life", READY, async || {
+        let now = signs().await?;
+        let all = now.len() == before.len() && now.iter().zip(&before).all(|(now, before)| now != before);
+        Ok(Seen::when(all, format!("{before:?}, then {now:?}")))
+    })
+    .await
+}
+
+/// How often the containers of each pod were started again.
+async fn restarts(store: &Store) -> Result<BTreeMap<String, u64>> {
+    let pods = store.space().list(PODS).await?;
+    let of = |pod: &Value| {
+        let containers = pod["status"]["containerStatuses"].as_array().into_iter().flatten();
+        containers.filter_map(|container| container["restartCount"].as_u64()).sum()
+    };
+    Ok(pods.iter().map(|pod| (pod["metadata"]["name"].to_string(), of(pod))).collect())
 }
 
 async fn operator_image(cluster: &Cluster) -> Result<String> {

@@ -114,7 +114,7 @@ async fn a_gateway_that_is_killed_is_started_again() -> Result<()> {
 }
 
 /// `cargo xtask up`, and how long it took.
-async fn up() -> Result<Duration> {
+pub(crate) async fn up() -> Result<Duration> {
     let begun = Instant::now();
     tokio::task::spawn_blocking(|| xtask(&["up"])).await??;
     Ok(begun.elapsed())
